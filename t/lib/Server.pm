@@ -1,0 +1,329 @@
+package Server;
+
+# A real ProFTPD in a directory of its own: started with a configuration,
+# asked, signalled, always stopped.
+
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Path qw(make_path remove_tree);
+use File::Temp ();
+use Net;
+use Time::HiRes qw(sleep time);
+
+our $BUILD = abs_path($ENV{BUILD_DIR} // dirname(__FILE__) . '/../../build');
+our $DAEMON = $ENV{PROFTPD} // (grep { -x } map { "$_/proftpd" } '/usr/sbin', '/usr/local/sbin')[0];
+our %OURS = map { $_ => 1 } qw(mod_extip mod_natpasv mod_keepalive);
+
+my %running;    # pid of the test that started it => its servers
+
+# The reason why no server can be started, or nothing.
+sub unavailable {
+  return 'proftpd (Debian package proftpd-core) is missing' unless $DAEMON;
+  return 'the daemon and its sessions need root' if $> != 0;
+  return;
+}
+
+# A TLS key pair for the whole test run, made once.
+sub certificate {
+  my $dir = File::Temp::tempdir('proftpd-test-cert-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+  my $pem = "$dir/server.pem";
+  system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ftp.example"
+    . " -addext subjectAltName=DNS:ftp.example,IP:127.0.0.1"
+    . " -keyout $dir/key -out $dir/crt 2>/dev/null && cat $dir/key $dir/crt > $pem") == 0
+    or die 'openssl could not make a certificate';
+  return $pem;
+}
+
+my $certificate;
+
+# A block for config => that turns on FTPS with a certificate of its own.
+sub tls {
+  my (%opt) = @_;
+  $certificate //= certificate();
+  my $protocol = $opt{protocol} // 'TLSv1.2 TLSv1.3';
+  my $options  = $opt{options}  // 'NoSessionReuseRequired';
+  return <<"EOC";
+TLSEngine on
+TLSProtocol $protocol
+TLSRSACertificateFile $certificate
+TLSRSACertificateKeyFile $certificate
+TLSRequired off
+TLSOptions $options
+TLSLog none
+EOC
+}
+
+# Options: modules (load order), config (appended text, or a code reference
+# that is given the server and returns it), base (text that replaces the base
+# configuration's defaults), bind, port, netns, keep (a directory to reuse),
+# env (hash), args (more arguments for the daemon).
+sub new {
+  my ($class, %opt) = @_;
+  my $self = bless {
+    bind => '127.0.0.1', modules => [], config => '', env => {}, args => [], %opt,
+    owner => $$,
+  }, $class;
+  $self->{dir} = $opt{keep} // File::Temp::tempdir('proftpd-test-XXXXXX', TMPDIR => 1);
+  $self->{port} //= Net::free_port($self->{bind}, $self->{netns});
+  chmod 0755, $self->{dir};
+  make_path("$self->{dir}/run", "$self->{dir}/home", "$self->{dir}/modules", "$self->{dir}/state");
+  chown $self->uid, $self->gid, "$self->{dir}/home";
+  $self->link_modules;
+  $self->write_accounts;
+  $self->write_config;
+  return $self;
+}
+
+sub start {
+  my ($class, %opt) = @_;
+  my $self = $class->new(%opt);
+  $self->run;
+  return $self;
+}
+
+# The outcome of "proftpd -t": exit status and everything it printed.
+sub configtest {
+  my ($class, %opt) = @_;
+  my $self = $class->new(port => 2121, %opt);
+  local %ENV = (%ENV, $self->environment);
+  my $output = `@{[$self->command('-t', '-n')]} 2>&1 </dev/null`;
+  my $status = $? >> 8;
+  remove_tree($self->{dir}) unless $opt{keep};
+  return ($status, $output);
+}
+
+sub uid { (getpwnam 'nobody')[2] }
+sub gid { (getpwnam 'nobody')[3] }
+sub dir  { $_[0]{dir} }
+sub home { "$_[0]{dir}/home" }
+sub port { $_[0]{port} }
+sub bind { $_[0]{bind} }
+sub netns { $_[0]{netns} }
+sub user { 'ftp' }
+sub password { 'ftp' }
+sub pid { $_[0]{pid} }
+sub conf { "$_[0]{dir}/proftpd.conf" }
+
+# Modules are found in one directory, ours and the system's side by side.
+sub link_modules {
+  my ($self) = @_;
+  my ($system) = map { chomp; s/^\s+//r } `$DAEMON -V 2>/dev/null | grep -A1 'Shared Module Directory' | tail -1`;
+  for my $module (@{ $self->{modules} }) {
+    my $from = $OURS{$module} ? $self->{build} // $BUILD : $system;
+    symlink "$from/$module.so", "$self->{dir}/modules/$module.so";
+  }
+}
+
+sub write_file {
+  my ($self, $name, $text, $mode) = @_;
+  my $path = $name =~ m{^/} ? $name : "$self->{dir}/$name";
+  open my $file, '>', $path or die "$path: $!";
+  print $file $text;
+  close $file;
+  chmod $mode, $path if defined $mode;
+  return $path;
+}
+
+sub write_accounts {
+  my ($self) = @_;
+  my $hash = crypt('ftp', '$1$NatPasv$');
+  $self->write_file('passwd', join(':', 'ftp', $hash, $self->uid, $self->gid, '', $self->home, '/bin/sh') . "\n", 0640);
+}
+
+# A file in the user's directory; size in bytes, or the text itself.
+sub file {
+  my ($self, $name, %opt) = @_;
+  my $path = "$self->{dir}/home/$name";
+  open my $file, '>', $path or die "$path: $!";
+  if (exists $opt{size}) { truncate $file, $opt{size} } else { print $file $opt{text} // '' }
+  close $file;
+  chown $self->uid, $self->gid, $path;
+  return $path;
+}
+
+sub write_config {
+  my ($self) = @_;
+  my $dir = $self->{dir};
+  my $text = ref $self->{config} ? $self->{config}->($self) : $self->{config};
+  my $load = join '', map { "LoadModule $_.c\n" } @{ $self->{modules} };
+  my $base = $self->{base} // <<"EOC";
+ServerName test
+ServerType standalone
+DefaultServer on
+ServerIdent on "ready"
+UseIPv6 off
+UseReverseDNS off
+User nobody
+Group nogroup
+MaxInstances none
+RequireValidShell off
+AuthOrder mod_auth_file.c
+AuthPAM off
+AllowOverwrite on
+AllowStoreRestart on
+AllowRetrieveRestart on
+DefaultAddress $self->{bind}
+SocketBindTight on
+Port $self->{port}
+<IfModule mod_delay.c>
+DelayEngine off
+</IfModule>
+WtmpLog off
+TransferLog none
+EOC
+  $self->write_file('proftpd.conf', <<"EOC", 0644);
+ModulePath $dir/modules
+${load}PidFile $dir/run/pid
+ScoreboardFile $dir/run/scoreboard
+SystemLog $dir/log
+AuthUserFile $dir/passwd
+<IfModule mod_ctrls.c>
+ControlsEngine on
+ControlsSocket $dir/run/ctrls.sock
+ControlsSocketACL allow user *
+ControlsACLs all allow user *
+ControlsLog $dir/ctrls.log
+ControlsInterval 1
+</IfModule>
+<Directory />
+AllowOverwrite on
+</Directory>
+$base$text
+EOC
+}
+
+# Changes the configuration; a hup or a restart makes it count.
+sub reconfigure {
+  my ($self, $config) = @_;
+  $self->{config} = $config;
+  $self->write_config;
+}
+
+sub environment {
+  my ($self) = @_;
+  my %env = %{ $self->{env} };
+  if ($ENV{SANITIZE}) {
+    chomp(my $libasan = `gcc -print-file-name=libasan.so`);
+    %env = (
+      LD_PRELOAD => $libasan,
+      # Sessions end with _exit, and the daemon's own leaks are not ours.
+      ASAN_OPTIONS => "detect_leaks=0:abort_on_error=0:log_path=$self->{dir}/asan",
+      UBSAN_OPTIONS => "print_stacktrace=1:log_path=$self->{dir}/asan",
+      %env,
+    );
+  }
+  return %env;
+}
+
+sub command {
+  my ($self, @more) = @_;
+  return (Net::prefix($self->{netns}), $DAEMON, '-c', $self->conf, @{ $self->{args} }, @more);
+}
+
+sub run {
+  my ($self) = @_;
+  my $pid = fork // die "fork: $!";
+  if ($pid == 0) {
+    %ENV = (%ENV, $self->environment);
+    open STDIN, '<', '/dev/null';
+    open STDOUT, '>>', "$self->{dir}/stderr";
+    open STDERR, '>&', \*STDOUT;
+    exec $self->command('-n') or CORE::exit(127);
+  }
+  $self->{pid} = $pid;    # ip netns exec becomes the daemon: one process
+  $running{$$}{$pid} = $self;
+  my $up = Net::wait_for(sub {
+    return 'dead' if waitpid($pid, 1) == $pid;    # WNOHANG
+    Net::wait_port($self->{bind}, $self->{port}, $self->{netns}, 0);
+  }, $ENV{SANITIZE} ? 30 : 15);
+  if (!$up or $up eq 'dead') {
+    my $said = $self->stderr . $self->log;
+    $self->stop if $up;
+    die "proftpd did not start:\n$said";
+  }
+  return $self;
+}
+
+sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; return <$f> // '' }
+sub log    { slurp("$_[0]{dir}/log") }
+sub stderr { slurp("$_[0]{dir}/stderr") }
+
+# Reports of the sanitizers, empty when clean.
+sub sanitizer { my ($self) = @_; return join '', map { slurp($_) } glob "$self->{dir}/asan*" }
+
+# Processes of this server (daemon, helper, sessions), by process group and
+# parentage: everything that has our configuration's directory on it.
+sub processes {
+  my ($self) = @_;
+  my (%parent, @all);
+  for (glob '/proc/[0-9]*') {
+    my ($pid) = /(\d+)$/;
+    my $stat = slurp("$_/stat") or next;
+    my ($state, $parent) = $stat =~ /\) (\S) (\d+)/ or next;
+    $parent{$pid} = $parent unless $state eq 'Z';
+  }
+  my %mine = ($self->{pid} => 1);
+  my $grew = 1;
+  while ($grew) {
+    $grew = 0;
+    for (keys %parent) {
+      next if $mine{$_} or !$mine{ $parent{$_} };
+      $grew = $mine{$_} = 1;
+    }
+  }
+  return grep { exists $parent{$_} } sort { $a <=> $b } keys %mine;
+}
+
+sub children { my ($self) = @_; return grep { $_ != $self->{pid} } $self->processes }
+
+sub hup { my ($self) = @_; return kill 'HUP', $self->{pid} }
+
+# ftpdctl: exit status and what it printed.
+sub ctl {
+  my ($self, @words) = @_;
+  open my $out, '-|', 'ftpdctl', '-s', "$self->{dir}/run/ctrls.sock", @words
+    or die "ftpdctl: $!";
+  local $/;
+  my $said = <$out> // '';
+  close $out;
+  return ($? >> 8, $said =~ s/^ftpdctl: //gmr);
+}
+
+# Ends the daemon and what hangs on it; with a signal of your choice.
+sub stop {
+  my ($self, $signal) = @_;
+  my $pid = delete $self->{pid} or return;
+  delete $running{ $self->{owner} }{$pid};
+  local $self->{pid} = $pid;
+  my @rest = $self->children;
+  local $?;
+  kill $signal // 'TERM', $pid;
+  if (!Net::wait_for(sub { waitpid($pid, 1) != 0 }, 5)) {
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+  }
+  return @rest;
+}
+
+sub DESTROY {
+  my ($self) = @_;
+  return unless $$ == ($self->{owner} // 0);
+  local ($?, $@);
+  if ($self->{pid}) {
+    my @rest = $self->stop;
+    kill 'KILL', @rest if @rest;
+  }
+  if ($ENV{SANITIZE} and my $report = $self->sanitizer) {
+    require Test::More;
+    Test::More::fail('the sanitizers have nothing to report');
+    Test::More::diag($report);
+  }
+  remove_tree($self->{dir}) unless $self->{keep} or $ENV{KEEP};
+}
+
+END { $_->DESTROY for values %{ delete $running{$$} // {} } }
+$SIG{INT} = $SIG{TERM} = sub { exit 130 };    # so that END runs
+
+1;
