@@ -16,16 +16,16 @@
 #include <stddef.h>
 
 enum extip_extract_kind {
-  EXTIP_EXTRACT_BODY,   /* body: nothing but the address */
-  EXTIP_EXTRACT_JSON,   /* json:/pointer: a string in a JSON text (RFC 6901) */
-  EXTIP_EXTRACT_LINE,   /* line:prefix: rest of the one line that starts so */
-  EXTIP_EXTRACT_HEADER  /* header:name: value of the one such header */
+  EXTIP_EXTRACT_BODY,  /* body: nothing but the address */
+  EXTIP_EXTRACT_JSON,  /* json:/pointer: a string in a JSON text (RFC 6901) */
+  EXTIP_EXTRACT_LINE,  /* line:prefix: rest of the one line that starts so */
+  EXTIP_EXTRACT_HEADER /* header:name: value of the one such header */
 };
 
 /* Zeroed, it means "body". */
 struct extip_extract {
   enum extip_extract_kind kind;
-  char *arg;            /* what follows the colon; NULL for body */
+  char *arg; /* what follows the colon; NULL for body */
 };
 
 /*
@@ -33,15 +33,15 @@ struct extip_extract {
  * -1 with a sentence for the operator in ERR (errno EINVAL or ENOMEM). The
  * result owns memory: extip_extract_free().
  */
-int extip_extract_parse(const char *text, struct extip_extract *extract,
-  char *err, size_t errsz);
+int extip_extract_parse(
+  const char *text, struct extip_extract *extract, char *err, size_t errsz);
 
 /* Frees what the struct holds, not the struct. A zeroed one is fine. */
 void extip_extract_free(struct extip_extract *extract);
 
 /* One HTTP reply. Neither part needs to end in NUL. */
 struct extip_extract_input {
-  const char *headers;  /* the header lines, each with its line end */
+  const char *headers; /* the header lines, each with its line end */
   size_t headers_len;
   const char *body;
   size_t body_len;
@@ -54,7 +54,7 @@ struct extip_extract_input {
  * the reason in WHY, printable ASCII, bounded, with what was found quoted.
  */
 int extip_extract_run(const struct extip_extract *extract,
-  const struct extip_extract_input *input, struct in_addr *addr,
-  char *why, size_t whysz);
+  const struct extip_extract_input *input, struct in_addr *addr, char *why,
+  size_t whysz);
 
 #endif

@@ -18,33 +18,33 @@
 #include "uri.h"
 
 enum extip_status {
-  EXTIP_OK,             /* one globally reachable address */
-  EXTIP_NOT_GLOBAL,     /* one address, but a reserved one: the caller decides */
-  EXTIP_OWN_ADDRESS,    /* the source gave its own address: never to be used */
-  EXTIP_TIMEOUT,        /* no (complete) answer in time */
-  EXTIP_REFUSED,        /* connection refused, or port unreachable */
-  EXTIP_UNREACHABLE,    /* no route, connection reset or cut short */
-  EXTIP_DNS,            /* the source's name does not resolve */
-  EXTIP_TLS,            /* handshake failed, certificate or name not valid */
-  EXTIP_HTTP,           /* status code other than 200 */
-  EXTIP_REDIRECT,       /* redirect that is not followed */
-  EXTIP_STUN,           /* STUN error reply */
-  EXTIP_MALFORMED,      /* an answer, but not exactly one IPv4 address */
-  EXTIP_TOO_BIG,        /* more than is read of any answer */
-  EXTIP_LOCAL,          /* the fault is here: bind address, CA file, memory */
-  EXTIP_CANCELLED       /* the round ended before the source answered */
+  EXTIP_OK,          /* one globally reachable address */
+  EXTIP_NOT_GLOBAL,  /* one address, but a reserved one: the caller decides */
+  EXTIP_OWN_ADDRESS, /* the source gave its own address: never to be used */
+  EXTIP_TIMEOUT,     /* no (complete) answer in time */
+  EXTIP_REFUSED,     /* connection refused, or port unreachable */
+  EXTIP_UNREACHABLE, /* no route, connection reset or cut short */
+  EXTIP_DNS,         /* the source's name does not resolve */
+  EXTIP_TLS,         /* handshake failed, certificate or name not valid */
+  EXTIP_HTTP,        /* status code other than 200 */
+  EXTIP_REDIRECT,    /* redirect that is not followed */
+  EXTIP_STUN,        /* STUN error reply */
+  EXTIP_MALFORMED,   /* an answer, but not exactly one IPv4 address */
+  EXTIP_TOO_BIG,     /* more than is read of any answer */
+  EXTIP_LOCAL,       /* the fault is here: bind address, CA file, memory */
+  EXTIP_CANCELLED    /* the round ended before the source answered */
 };
 
 /* Short lower-case word for logs and status, such as "timeout". */
 const char *extip_status_name(enum extip_status status);
 
-#define EXTIP_OWN_MAX    8      /* addresses kept of a source's own */
-#define EXTIP_REASON_MAX 160    /* bytes of a reason with its NUL */
+#define EXTIP_OWN_MAX    8   /* addresses kept of a source's own */
+#define EXTIP_REASON_MAX 160 /* bytes of a reason with its NUL */
 
 struct extip_answer {
   enum extip_status status;
-  struct in_addr addr;          /* network order; for the first three, else 0 */
-  unsigned latency_ms;          /* from the start of the round */
+  struct in_addr addr; /* network order; for the first three, else 0 */
+  unsigned latency_ms; /* from the start of the round */
   char reason[EXTIP_REASON_MAX]; /* printable ASCII; "" when EXTIP_OK */
 
   /* Who answered: address and port of the last connection or STUN reply.
@@ -61,12 +61,12 @@ struct extip_answer {
  * query points at, for the time of the round. */
 struct extip_query {
   const struct extip_source *source;
-  struct in_addr bind;          /* ExtIPBind; INADDR_ANY: the kernel's choice */
-  const char *ca_file;          /* PEM; NULL: the system's */
-  unsigned timeout_ms;          /* from the start of the round, total */
-  void *user;                   /* the caller's own */
+  struct in_addr bind; /* ExtIPBind; INADDR_ANY: the kernel's choice */
+  const char *ca_file; /* PEM; NULL: the system's */
+  unsigned timeout_ms; /* from the start of the round, total */
+  void *user;          /* the caller's own */
 
-  struct extip_answer answer;   /* filled when the query is settled */
+  struct extip_answer answer; /* filled when the query is settled */
 };
 
 struct extip_round_opts {

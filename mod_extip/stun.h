@@ -16,21 +16,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EXTIP_STUN_ID_SIZE      12      /* bytes of a transaction id */
+#define EXTIP_STUN_ID_SIZE      12 /* bytes of a transaction id */
 #define EXTIP_STUN_HEADER_SIZE  20
 #define EXTIP_STUN_REQUEST_SIZE EXTIP_STUN_HEADER_SIZE
 
-/* A longer reply is not read; RFC 8489 6.1 keeps messages below the path MTU. */
-#define EXTIP_STUN_REPLY_MAX    1500
+/* A longer reply is not read; RFC 8489 6.1 keeps messages below the path MTU.
+ */
+#define EXTIP_STUN_REPLY_MAX 1500
 
 /* Writes a binding request without attributes. */
 void extip_stun_request(unsigned char out[EXTIP_STUN_REQUEST_SIZE],
   const unsigned char id[EXTIP_STUN_ID_SIZE]);
 
 /*
- * Length of the whole message that starts with the header at BUF (20 bytes), for
- * reading from a stream, where nothing else frames a message (RFC 8489 6.2.2).
- * 0 when it cannot be a STUN message of at most EXTIP_STUN_REPLY_MAX bytes.
+ * Length of the whole message that starts with the header at BUF (20 bytes),
+ * for reading from a stream, where nothing else frames a message (RFC
+ * 8489 6.2.2). 0 when it cannot be a STUN message of at most
+ * EXTIP_STUN_REPLY_MAX bytes.
  */
 size_t extip_stun_length(const unsigned char buf[EXTIP_STUN_HEADER_SIZE]);
 
@@ -38,16 +40,16 @@ enum extip_stun_result {
   EXTIP_STUN_ADDRESS,   /* success: addr is the reflexive address */
   EXTIP_STUN_ALTERNATE, /* error 300: ask addr:port instead, once */
   EXTIP_STUN_ERROR,     /* any other error: code */
-  EXTIP_STUN_BAD,       /* our transaction, but the answer is unusable: it ends */
-  EXTIP_STUN_STRAY      /* not an answer to us: discard silently, keep waiting
-                         * (RFC 8489 6.3, 14.7) */
+  EXTIP_STUN_BAD,  /* our transaction, but the answer is unusable: it ends */
+  EXTIP_STUN_STRAY /* not an answer to us: discard silently, keep waiting
+                    * (RFC 8489 6.3, 14.7) */
 };
 
 struct extip_stun_reply {
-  struct in_addr addr;  /* network order; for _ADDRESS and _ALTERNATE */
-  uint16_t port;        /* host order; the same */
-  unsigned code;        /* 300-699; for _ERROR and _ALTERNATE, else 0 */
-  char why[96];         /* printable ASCII; "" for _ADDRESS */
+  struct in_addr addr; /* network order; for _ADDRESS and _ALTERNATE */
+  uint16_t port;       /* host order; the same */
+  unsigned code;       /* 300-699; for _ERROR and _ALTERNATE, else 0 */
+  char why[96];        /* printable ASCII; "" for _ADDRESS */
 };
 
 /* Judges the message of LEN bytes at BUF as reply to the request with this ID.

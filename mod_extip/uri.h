@@ -48,17 +48,17 @@ enum extip_source_kind {
 /* Read-only for everybody but uri.c; strings live as long as the source. */
 struct extip_source {
   enum extip_source_kind kind;
-  char *host;           /* lower case; the interface's name for if: */
-  uint16_t port;        /* host order; 0 for dns: and if: */
-  char *path;           /* http(s): "/path?query"; else NULL */
-  char *user;           /* http(s): decoded, or NULL */
-  char *password;       /* http(s): decoded, or NULL */
+  char *host;     /* lower case; the interface's name for if: */
+  uint16_t port;  /* host order; 0 for dns: and if: */
+  char *path;     /* http(s): "/path?query"; else NULL */
+  char *user;     /* http(s): decoded, or NULL */
+  char *password; /* http(s): decoded, or NULL */
   struct extip_extract extract;
-  char **headers;       /* "Name: value" each */
+  char **headers; /* "Name: value" each */
   size_t header_count;
 
-  /* The source as it may be logged, printable ASCII: credentials, query and
-   * header values are shown as "***". */
+  /* The URI as it may be logged, printable ASCII: credentials and query are
+   * shown as "***". */
   char *text;
 
   /* Equal for two sources that are one endpoint and so have one vote:
@@ -72,8 +72,8 @@ struct extip_source {
  * sentence for the operator in ERR, which names the value (credentials hidden)
  * and what is allowed; printable ASCII. 512 bytes hold any such sentence.
  */
-struct extip_source *extip_source_parse(const char *uri, char *const *opts,
-  size_t nopts, char *err, size_t errsz);
+struct extip_source *extip_source_parse(
+  const char *uri, char *const *opts, size_t nopts, char *err, size_t errsz);
 
 /* NULL is fine. */
 void extip_source_free(struct extip_source *source);

@@ -1,0 +1,64 @@
+/*
+ * mod_extip - one HTTP request and its reply
+ *
+ * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * As a special exemption, the copyright holders give permission to link this
+ * program with OpenSSL, and distribute the resulting executable, without
+ * including the source code for OpenSSL in the source distribution.
+ */
+#ifndef EXTIP_HTTP_H
+#define EXTIP_HTTP_H
+
+#include "transfer.h"
+
+/* What is read of a reply; more is refused, not cut. */
+#define EXTIP_HTTP_BODY_MAX    4096
+#define EXTIP_HTTP_HEADERS_MAX 4096
+
+struct extip_http_request {
+  const char *method; /* "GET" or "PUT" (with an empty body) */
+  const char *scheme; /* "http" or "https" */
+  const char *host;   /* ASCII, without a last dot */
+  uint16_t port;
+  const char *path; /* with the query */
+  const char *user; /* NULL: no credentials */
+  const char *password;
+  char *const *headers; /* "Name: value" each */
+  size_t header_count;
+};
+
+/* Zeroed, it holds nothing. */
+struct extip_http {
+  struct extip_transfer transfer;
+  struct curl_slist *headers;
+
+  /* The reply. */
+  long status;
+  char head[EXTIP_HTTP_HEADERS_MAX]; /* header lines of the last response */
+  size_t head_len;
+  size_t head_total; /* of all responses, interim ones (1xx) too */
+  char body[EXTIP_HTTP_BODY_MAX];
+  size_t body_len;
+  bool too_big;
+};
+
+/* Sends REQUEST to these addresses, after whatever HTTP held is given back. The
+ * job is settled when it cannot be sent. */
+void extip_http_ask(struct extip_http *http, struct extip_job *job,
+  const struct extip_http_request *request, const struct in_addr *addrs,
+  size_t count);
+
+/* To be called when the transfer is over. True with the whole reply in HTTP, of
+ * whatever status; when false, the job has been settled. */
+bool extip_http_received(
+  struct extip_http *http, struct extip_job *job, CURLcode code);
+
+/* Settles the job for a reply whose status is not the one hoped for. */
+void extip_http_fail_status(
+  const struct extip_http *http, struct extip_job *job);
+
+void extip_http_free(struct extip_http *http, struct extip_job *job);
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * mod_extip - asks a web server
+ *
+ * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * As a special exemption, the copyright holders give permission to link this
+ * program with OpenSSL, and distribute the resulting executable, without
+ * including the source code for OpenSSL in the source distribution.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "extract.h"
+#include "http.h"
+#include "ipv4.h"
+#include "job.h"
+#include "printable.h"
+
+#define REDIRECTS_MAX 3
+
+#define HOST_CHARS \
+  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+struct state {
+  struct extip_http http;
+  const char *scheme; /* the source's; no redirect leaves it */
+  char *host;         /* of the present hop, without a last dot */
+  char *path;
+  uint16_t port;
+  unsigned redirects;
+};
+
+/* Whether the present hop is still the host that the operator named, which
+ * alone gets the source's credentials and headers. */
+static bool at_home(const struct extip_job *job) {
+  const struct extip_source *source = job->query->source;
+  const struct state *state = job->state;
+  size_t len = strlen(state->host);
+
+  return state->port == source->port &&
+         strncasecmp(state->host, source->host, len) == 0 &&
+         (source->host[len] == '\0' || strcmp(source->host + len, ".") == 0);
+}
+
+static void start(struct extip_job *job) {
+  const struct extip_source *source = job->query->source;
+  struct state *state = calloc(1, sizeof(*state));
+  size_t len = strlen(source->host);
+
+  job->state = state;
+  if (state != NULL) {
+    state->scheme = source->kind == EXTIP_SOURCE_HTTPS ? "https" : "http";
+    state->port = source->port;
+    state->path = strdup(source->path);
+    state->host =
+      strndup(source->host, source->host[len - 1] == '.' ? len - 1 : len);
+  }
+  if (state == NULL || state->path == NULL || state->host == NULL) {
+    extip_job_fail_errno(job, ENOMEM, "HTTP");
+    return;
+  }
+  extip_job_resolve(job, source->host);
+}
+
+static void resolved(
+  struct extip_job *job, const struct in_addr *addrs, size_t count) {
+  const struct extip_source *source = job->query->source;
+  struct state *state = job->state;
+  struct extip_http_request request = {
+    .method = "GET",
+    .scheme = state->scheme,
+    .host = state->host,
+    .port = state->port,
+    .path = state->path,
+  };
+
+  for (size_t i = 0; i < count && state->redirects > 0; i++) {
+    if (!extip_job_may_follow(job, addrs[i])) {
+      return;
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    extip_job_own(job, addrs[i]);
+  }
+  if (at_home(job)) {
+    request.user = source->user;
+    request.password = source->password;
+    request.headers = source->headers;
+    request.header_count = source->header_count;
+  }
+  extip_http_ask(&state->http, job, &request, addrs, count);
+}
+
+/* Moves the string that libcurl made to *TO, for free(3). */
+static bool take_part(CURLU *url, CURLUPart part, unsigned flags, char **to) {
+  char *text = NULL;
+
+  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) {
+    return false;
+  }
+  free(*to);
+  *to = strdup(text);
+  curl_free(text);
+  return *to != NULL;
+}
+
+/* Makes the state's hop that of URL; NULL, or why it is not followed. */
+static const char *take_hop(struct state *state, CURLU *url) {
+  char *scheme = NULL;
+  char *user = NULL;
+  char *query = NULL;
+  char *port = NULL;
+  char *path;
+  const char *fault = NULL;
+  int len;
+
+  if (!take_part(url, CURLUPART_SCHEME, 0, &scheme) ||
+      strcasecmp(scheme, state->scheme) != 0) {
+    fault = "another scheme";
+  } else if (take_part(url, CURLUPART_USER, 0, &user)) {
+    fault = "credentials in it";
+  } else if (!take_part(url, CURLUPART_HOST, 0, &state->host) ||
+             !take_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port) ||
+             !take_part(url, CURLUPART_PATH, 0, &state->path)) {
+    fault = "not a complete URL";
+  } else {
+    len = (int) strlen(state->host);
+    if (len > 0 && state->host[len - 1] == '.') {
+      state->host[len - 1] = '\0';
+    }
+    if (strspn(state->host, HOST_CHARS) != strlen(state->host)) {
+      fault = "neither an IPv4 address nor an ASCII name";
+    }
+    state->port = (uint16_t) strtoul(port, NULL, 10);
+    if (take_part(url, CURLUPART_QUERY, 0, &query)) {
+      if (asprintf(&path, "%s?%s", state->path, query) < 0) {
+        fault = "out of memory";
+      } else {
+        free(state->path);
+        state->path = path;
+      }
+    }
+  }
+  free(scheme);
+  free(user);
+  free(query);
+  free(port);
+  return fault;
+}
+
+static void follow(struct extip_job *job, const char *location) {
+  struct state *state = job->state;
+  CURLU *url;
+  const char *fault = "not a URL";
+  char shown[80];
+
+  if (++state->redirects > REDIRECTS_MAX) {
+    extip_job_fail(
+      job, EXTIP_REDIRECT, "more than %d redirects", REDIRECTS_MAX);
+    return;
+  }
+  url = curl_url();
+  if (url != NULL && curl_url_set(url, CURLUPART_URL, location,
+                       CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK) {
+    fault = take_hop(state, url);
+  }
+  curl_url_cleanup(url);
+  if (fault != NULL) {
+    extip_source_redact(location, shown, sizeof(shown));
+    extip_job_fail(job, EXTIP_REDIRECT, "redirect to '%s': %s", shown, fault);
+    return;
+  }
+  extip_job_resolve(job, state->host);
+}
+
+static bool is_redirect(long status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 ||
+         status == 308;
+}
+
+static void transferred(struct extip_job *job, CURLcode code) {
+  struct state *state = job->state;
+  struct extip_http *http = &state->http;
+  struct extip_extract_input input = { http->head, http->head_len, http->body,
+    http->body_len };
+  struct in_addr addr;
+  char why[EXTIP_REASON_MAX];
+  char *location = NULL;
+
+  if (!extip_http_received(http, job, code)) {
+    return;
+  }
+  curl_easy_getinfo(http->transfer.easy, CURLINFO_REDIRECT_URL, &location);
+  if (is_redirect(http->status) && location != NULL) {
+    follow(job, location);
+  } else if (http->status != 200) {
+    extip_http_fail_status(http, job);
+  } else if (extip_extract_run(&job->query->source->extract, &input, &addr, why,
+               sizeof(why)) < 0) {
+    extip_job_fail(job, EXTIP_MALFORMED, "%s", why);
+  } else {
+    extip_job_answer(job, addr);
+  }
+}
+
+static void waiting(struct extip_job *job, char *buf, size_t bufsz) {
+  const struct state *state = job->state;
+
+  extip_transfer_waiting(&state->http.transfer, buf, bufsz);
+}
+
+static void stop(struct extip_job *job) {
+  struct state *state = job->state;
+
+  if (state == NULL) {
+    return;
+  }
+  extip_http_free(&state->http, job);
+  free(state->host);
+  free(state->path);
+  free(state);
+}
+
+const struct extip_driver extip_http_driver = {
+  .start = start,
+  .resolved = resolved,
+  .transferred = transferred,
+  .waiting = waiting,
+  .stop = stop,
+};
