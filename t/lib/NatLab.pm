@@ -44,25 +44,26 @@ sub unavailable {
 # forget  => seconds after which the router forgets an idle connection
 # control => port of the control connection that the router forwards (21)
 # ports   => data ports that it forwards ('60000-60099')
-# keep    => leave everything up at the end
+# keep    => a name for a laboratory that stays up until remove() is called
 sub new {
   my ($class, %opt) = @_;
   my $self = bless {
     control  => 21,
     ports    => '60000-60099',
     %opt,
-    prefix   => sprintf('nat%d-%d', $$, ++$count),
+    prefix   => $opt{keep} // sprintf('nat%d-%d', $$, ++$count),
     external => '198.51.100.7',
     owner    => $$,
     dir      => File::Temp::tempdir('natlab-XXXXXX', TMPDIR => 1),
   }, $class;
   chmod 0755, $self->{dir};
-  $self->hire_janitor unless $opt{keep};
+  $opt{keep} ? remove($opt{keep}) : $self->hire_janitor;
   $self->build;
   return $self;
 }
 
-sub ns { my ($self, $host) = @_; return "$self->{prefix}-$host" }
+sub ns { my ($self, $host) = @_; return namespace($self->{prefix}, $host) }
+sub namespace { my ($prefix, $host) = @_; return "$prefix-$host" }
 sub external { $_[0]{external} }
 sub dir      { $_[0]{dir} }
 sub stun     { 'stun:stun.example' }
@@ -80,24 +81,24 @@ sub hire_janitor {
     $SIG{$_} = 'IGNORE' for qw(INT TERM HUP PIPE);
     close $write;
     sysread $read, my $nothing, 1;
-    $self->remove;
+    remove($self->{prefix});
+    remove_tree($self->{dir});
     POSIX::_exit(0);
   }
   close $read;
   @$self{qw(janitor leash)} = ($pid, $write);
 }
 
+# Ends all processes of a laboratory and takes its namespaces away.
 sub remove {
-  my ($self) = @_;
-  for my $host (@HOSTS) {
-    my $ns = $self->ns($host);
+  my ($prefix) = @_;
+  for my $ns (map { namespace($prefix, $_) } @HOSTS) {
     next unless -e "/run/netns/$ns";
     my @pids = split ' ', `ip netns pids $ns 2>/dev/null`;
     kill 'KILL', @pids if @pids;
     system("ip netns del $ns 2>/dev/null");
     remove_tree("/etc/netns/$ns");
   }
-  remove_tree($self->{dir});
 }
 
 sub stop {

@@ -307,6 +307,13 @@ sub stop {
   return @rest;
 }
 
+# Leaves the server running when the test ends, its directory too.
+sub abandon {
+  my ($self) = @_;
+  delete $running{ $self->{owner} }{ delete $self->{pid} };
+  $self->{keep} = 1;
+}
+
 sub DESTROY {
   my ($self) = @_;
   return unless $$ == ($self->{owner} // 0);

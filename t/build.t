@@ -1,0 +1,82 @@
+# What a packager and a source builder do: configure, make, install; one
+# visible symbol a module; a ProFTPD of another release is refused in words.
+
+use strict;
+use warnings;
+use Cwd qw(getcwd);
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use Net 'private';
+use Server;
+use Test::More;
+
+my $top = getcwd;
+my $dir = tempdir(CLEANUP => 1);
+chmod 0755, $dir;
+my @modules = qw(mod_extip mod_natpasv mod_keepalive);
+
+sub sh { my ($command) = @_; my $said = `cd $dir && $command 2>&1`; return ($? >> 8, $said) }
+
+my ($status, $said) = sh("$top/configure --enable-werror && make -s -j2 && make -s install DESTDIR=$dir/root");
+is($status, 0, 'configure, make and make install DESTDIR work away from the sources') or diag $said;
+my ($moduledir) = slurp("$dir/Makefile") =~ /^moduledir = (.*)/m;
+ok(-f "$dir/root$moduledir/$_.so", "$_.so is where ProFTPD looks for modules") for @modules;
+my @pages = map { m{([^/]+)$} } glob "$top/mod_*/*.html";
+ok(scalar(() = glob "$dir/root/usr/share/doc/*/$_"), "$_ is installed") for @pages;
+
+for my $module (@modules) {
+  my @symbols = split /\n/, `nm -D --defined-only $dir/build/$module.so`;
+  is(scalar @symbols, 1, "$module.so shows one symbol") or diag join "\n", @symbols;
+  like($symbols[0] // '', qr/ \Q@{[$module =~ s{^mod_}{}r]}\E_module$/, "$module.so shows its module structure");
+}
+
+SKIP: {
+  skip 'clang is missing', 1 unless grep { -x "$_/clang" } split /:/, $ENV{PATH};
+  make_path("$dir/clang");
+  ($status, $said) = sh("cd clang && $top/configure --enable-werror CC=clang && make -s -j2");
+  is($status, 0, 'clang takes the same sources with -Wall -Wextra -Werror') or diag $said;
+}
+
+# Each missing part is one line that says what brings it.
+my %missing = (
+  '--with-proftpd=/nowhere' => qr{^configure: no /nowhere/sbin/proftpd: },
+  "--with-proftpd-headers=$dir" => qr{^configure: no ProFTPD headers in '\Q$dir\E': apt-get install proftpd-dev},
+  'PKG_CONFIG=false' => qr{^configure: libcurl >= 7\.66 is missing: apt-get install libcurl4-openssl-dev},
+  'CC=nonesuch' => qr{^configure: no C compiler 'nonesuch': apt-get install gcc},
+  '--wrong' => qr{^configure: unknown option '--wrong'},
+);
+for my $option (sort keys %missing) {
+  ($status, $said) = sh("mkdir -p other && cd other && $top/configure $option");
+  isnt($status, 0, "configure $option fails");
+  like($said, $missing{$option}, "configure $option says why and what to do");
+  is(($said =~ tr/\n//), 1, "configure $option says it in one line");
+}
+
+# Headers of the next release, daemon of this one: what a forgotten rebuild
+# after an upgrade looks like.
+my ($headers) = slurp("$dir/Makefile") =~ /-isystem (\S+)/;
+make_path("$dir/next");
+system("cp -r $headers $dir/next/proftpd");
+my $version = slurp("$dir/next/proftpd/version.h");
+$version =~ s/(PROFTPD_VERSION_NUMBER\s+0x)\w+/${1}0001040005/;
+$version =~ s/(PROFTPD_VERSION_TEXT\s+)"[^"]+"/$1"1.4.0"/;
+chmod 0644, "$dir/next/proftpd/version.h";
+open my $file, '>', "$dir/next/proftpd/version.h" or die $!;
+print $file $version;
+close $file;
+my ($daemon) = `$Server::DAEMON -v 2>&1` =~ /Version (\S+)/;
+($status, $said) = sh("$top/configure --with-proftpd-headers=$dir/next/proftpd");
+isnt($status, 0, 'configure sees that headers and daemon are of different releases');
+like($said, qr/headers in \S+ are of ProFTPD 1\.4\.0, \S+ is \Q$daemon\E/, '... and says so');
+($status, $said) = sh("sed 's|-isystem $headers|-isystem $dir/next/proftpd|; s|^build .*|build = next/build|' Makefile > next/Makefile && make -s -j2 -f next/Makefile");
+is($status, 0, 'the modules build for another release') or diag $said;
+for my $module (@modules) {
+  ($status, $said) = Server->configtest(modules => [$module], build => "$dir/next/build");
+  isnt($status, 0, "$module built for another release does not load");
+  like($said, qr{\Q$module\E/\S+: built for ProFTPD 1\.4\.0, this is ProFTPD \Q$daemon\E: rebuild the module},
+    "$module says why");
+}
+
+sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; return <$f> }
+
+done_testing;
