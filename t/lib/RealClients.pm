@@ -124,7 +124,7 @@ sub put {
   open my \$file, '<', \$name or die;
   my \$data = \$f->stor(\$name) or return;
   while (sysread \$file, my \$chunk, 16384) { \$data->write(\$chunk, length \$chunk) or return }
-  if (\$f->can('is_SSL') && \$f->is_SSL) { \$data->blocking(0); sysread \$data, my \$tickets, 1 }
+  if (\$f->can('is_SSL') && \$f->is_SSL) { \$data->blocking(0); sysread \$data, my \$tickets, 1 for 1 .. 4 }
   return \$data->close;
 }
 our \$f = Net::FTP->new('$o->{host}', Port => $o->{port}, Passive => 1, Debug => 1, $tls_max
