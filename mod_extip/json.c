@@ -41,7 +41,7 @@ static int peek(const struct reader *reader) {
   return reader->pos < reader->end ? (unsigned char) *reader->pos : -1;
 }
 
-static bool accept(struct reader *reader, char wanted) {
+static bool take(struct reader *reader, char wanted) {
   if (peek(reader) != wanted) {
     return false;
   }
@@ -50,8 +50,8 @@ static bool accept(struct reader *reader, char wanted) {
 }
 
 static void skip_space(struct reader *reader) {
-  while (accept(reader, ' ') || accept(reader, '\t') || accept(reader, '\r') ||
-         accept(reader, '\n')) {
+  while (take(reader, ' ') || take(reader, '\t') || take(reader, '\r') ||
+         take(reader, '\n')) {
   }
 }
 
@@ -88,7 +88,7 @@ static long read_unicode(struct reader *reader) {
   if (code < 0xd800 || code > 0xdfff) {
     return code;
   }
-  if (code > 0xdbff || !accept(reader, '\\') || !accept(reader, 'u')) {
+  if (code > 0xdbff || !take(reader, '\\') || !take(reader, 'u')) {
     return -1;
   }
   low = read_hex4(reader);
@@ -140,11 +140,11 @@ static long read_escape(struct reader *reader) {
 static long read_string(struct reader *reader, char *out) {
   char *start = out;
 
-  if (!accept(reader, '"')) {
+  if (!take(reader, '"')) {
     malformed(reader);
     return -1;
   }
-  while (!accept(reader, '"')) {
+  while (!take(reader, '"')) {
     int c = peek(reader);
     long code = -1;
 
@@ -153,7 +153,7 @@ static long read_string(struct reader *reader, char *out) {
       *out++ = (char) c;
       continue;
     }
-    if (accept(reader, '\\')) {
+    if (take(reader, '\\')) {
       code = read_escape(reader);
     }
     if (code < 0) {
@@ -176,16 +176,16 @@ static bool read_digits(struct reader *reader) {
 }
 
 static bool read_number(struct reader *reader) {
-  accept(reader, '-');
-  if (!accept(reader, '0') && !read_digits(reader)) {
+  take(reader, '-');
+  if (!take(reader, '0') && !read_digits(reader)) {
     return false;
   }
-  if (accept(reader, '.') && !read_digits(reader)) {
+  if (take(reader, '.') && !read_digits(reader)) {
     return false;
   }
-  if (accept(reader, 'e') || accept(reader, 'E')) {
-    if (!accept(reader, '+')) {
-      accept(reader, '-');
+  if (take(reader, 'e') || take(reader, 'E')) {
+    if (!take(reader, '+')) {
+      take(reader, '-');
     }
     return read_digits(reader);
   }
@@ -242,7 +242,7 @@ static bool read_member(
   *matched = *matched || below != NULL;
 
   skip_space(reader);
-  if (!accept(reader, ':')) {
+  if (!take(reader, ':')) {
     return malformed(reader);
   }
   return read_value(reader, below, depth);
@@ -252,7 +252,7 @@ static bool read_object(struct reader *reader, const char *pointer, int depth) {
   bool matched = false;
 
   skip_space(reader);
-  if (accept(reader, '}')) {
+  if (take(reader, '}')) {
     return true;
   }
   do {
@@ -261,8 +261,8 @@ static bool read_object(struct reader *reader, const char *pointer, int depth) {
       return false;
     }
     skip_space(reader);
-  } while (accept(reader, ','));
-  return accept(reader, '}') || malformed(reader);
+  } while (take(reader, ','));
+  return take(reader, '}') || malformed(reader);
 }
 
 /* The decimal digits of INDEX at the end of BUF (no NUL); their number. */
@@ -280,7 +280,7 @@ static bool read_array(struct reader *reader, const char *pointer, int depth) {
   size_t index = 0;
 
   skip_space(reader);
-  if (accept(reader, ']')) {
+  if (take(reader, ']')) {
     return true;
   }
   do {
@@ -292,8 +292,8 @@ static bool read_array(struct reader *reader, const char *pointer, int depth) {
       return false;
     }
     skip_space(reader);
-  } while (accept(reader, ','));
-  return accept(reader, ']') || malformed(reader);
+  } while (take(reader, ','));
+  return take(reader, ']') || malformed(reader);
 }
 
 static bool read_value(struct reader *reader, const char *pointer, int depth) {

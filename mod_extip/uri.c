@@ -570,7 +570,7 @@ void extip_source_redact(const char *uri, char *buf, size_t bufsz) {
   size_t scheme_len = strcspn(uri, ":/@");
   char whole[URI_MAX + 32];
 
-  if (uri[scheme_len] == ':') {
+  if (find_scheme(uri) != NULL || strncmp(uri + scheme_len, "://", 3) == 0) {
     scheme_len += 1 + strspn(uri + scheme_len + 1, "/");
   } else {
     scheme_len = 0;
