@@ -1,0 +1,37 @@
+# Each fuzzer for some seconds from its corpus; with t/check --long, ten
+# million executions.
+
+use strict;
+use warnings;
+use Cwd qw(getcwd);
+use File::Basename qw(basename);
+use File::Temp qw(tempdir);
+use Test::More;
+
+plan skip_all => 'fuzzers have the sanitizers in every build: the plain run shows it' if $ENV{SANITIZE};
+plan skip_all => 'clang is missing' unless grep { -x "$_/clang" } split /:/, $ENV{PATH};
+
+my $build = $ENV{BUILD_DIR} // getcwd . '/build';
+my @names = map { basename($_, '.c') } sort glob 't/fuzz/*.c';
+my $said = `make -s -C $build/.. fuzz build=$build 2>&1`;
+is($?, 0, 'the fuzzers build') or diag $said;
+ok(scalar @names, 'there are fuzzers');
+
+my @running;
+for my $name (@names) {
+  my $dir = tempdir(CLEANUP => 1);    # what it finds does not go into the repository
+  my $seconds = $ENV{LONG} ? '-runs=10000000' : '-max_total_time=4';
+  open my $out, '-|', "cd $dir && $build/fuzz/$name $seconds -timeout=5 -rss_limit_mb=2048 $dir @{[getcwd]}/t/fuzz/corpus/$name 2>&1"
+    or die $!;
+  push @running, [$name, $out];
+}
+for (@running) {
+  my ($name, $out) = @$_;
+  my @lines = readline $out;
+  close $out;
+  is($? >> 8, 0, "$name finds nothing") or diag @lines[-40 .. -1];
+  my ($runs) = join('', @lines) =~ /Done (\d+) runs/;
+  cmp_ok($runs // 0, '>', 1000, "$name was executed") and note "$name: $runs executions";
+}
+
+done_testing;
