@@ -543,7 +543,8 @@ static int check_directory(const char *dir, char *why, size_t whysz) {
     }
 
     above = true;
-    snprintf(path, sizeof(path), "%s", dirname(path));
+    char *slash = strrchr(path, '/');
+    slash[slash == path] = '\0';
   }
 }
 

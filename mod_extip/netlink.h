@@ -1,0 +1,24 @@
+/*
+ * mod_extip - notices that the host's addresses or routes change
+ *
+ * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * As a special exemption, the copyright holders give permission to link this
+ * program with OpenSSL, and distribute the resulting executable, without
+ * including the source code for OpenSSL in the source distribution.
+ */
+
+#ifndef EXTIP_NETLINK_H
+#define EXTIP_NETLINK_H
+
+#include <stdbool.h>
+
+/* A descriptor that becomes readable with such changes, or -1 with errno. */
+int extip_netlink_open(void);
+
+/* Reads all there is. True when something of it can change the address that the
+ * world sees: an IPv4 address of the host, or a default route. */
+bool extip_netlink_read(int fd);
+
+#endif
