@@ -161,6 +161,14 @@ static int handle_extip(pr_ctrls_t *ctrl, int argc, char **argv) {
   return PR_CTRLS_STATUS_WRONG_PARAMETERS;
 }
 
+/* Whoever can signal the daemon and read its configuration need not be allowed
+ * to ask it first. */
+static void allow_root(ctrls_acl_t *acl) {
+  (void) pr_ctrls_init_acl(acl);
+  acl->acl_users.uids = pcalloc(acl_pool, sizeof(uid_t));
+  acl->acl_users.nuids = 1;
+}
+
 void extip_ctrl_start(void) {
   extip_ctrl_stop();
   if (pr_ctrls_register(&extip_module, "extip", "the address the world sees",
@@ -174,7 +182,7 @@ void extip_ctrl_start(void) {
   pr_pool_tag(acl_pool, "mod_extip controls");
   for (size_t i = 0; acttab[i].act_action != NULL; i++) {
     acttab[i].act_acl = pcalloc(acl_pool, sizeof(ctrls_acl_t));
-    (void) pr_ctrls_init_acl(acttab[i].act_acl);
+    allow_root(acttab[i].act_acl);
   }
 }
 

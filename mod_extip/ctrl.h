@@ -16,7 +16,7 @@
 #include "table.h"
 
 /* Registers the actions, and forgets what ExtIPControlsACLs said: without it
- * nobody may use them, as in ProFTPD's own modules. */
+ * only root may use them. */
 void extip_ctrl_start(void);
 void extip_ctrl_stop(void);
 

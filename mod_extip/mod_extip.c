@@ -59,6 +59,12 @@ static struct extip_table table = { -1, -1 };
 
 /* Configuration handlers */
 
+/* ProFTPD's CHECK_ARGS lets superfluous words pass. */
+#define CHECK_ARG_COUNT(cmd, count, what) \
+  if ((cmd)->argc - 1 != (count)) { \
+    CONF_ERROR((cmd), "expected " what); \
+  }
+
 static const char *complain(cmd_rec *cmd, const char *value,
   const char *allowed) {
   return pstrcat(cmd->tmp_pool, "'", value, "' is not allowed: ", allowed,
@@ -70,7 +76,7 @@ MODRET set_extipbind(cmd_rec *cmd) {
   struct in_addr addr;
   config_rec *c;
 
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "an IPv4 address of this host");
   CHECK_CONF(cmd, ANYWHERE);
 
   if (!extip_ipv4_parse(cmd->argv[1], strlen(cmd->argv[1]), &addr) ||
@@ -90,7 +96,7 @@ MODRET set_extipcacertificate(cmd_rec *cmd) {
   struct stat st;
   int res;
 
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "the path of a file");
   CHECK_CONF(cmd, ANYWHERE);
 
   PRIVS_ROOT
@@ -110,7 +116,8 @@ MODRET set_extipcacertificate(cmd_rec *cmd) {
 MODRET set_extipcontrolsacls(cmd_rec *cmd) {
   const char *fault;
 
-  CHECK_ARGS(cmd, 4);
+  CHECK_ARG_COUNT(cmd, 4,
+    "actions or all, allow or deny, user or group, and a list");
   CHECK_CONF(cmd, CONF_ROOT);
 
   if (strcmp(cmd->argv[2], "allow") != 0 &&
@@ -137,7 +144,7 @@ MODRET set_extipengine(cmd_rec *cmd) {
   int engine;
   config_rec *c;
 
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "on or off");
   CHECK_CONF(cmd, ANYWHERE);
 
   engine = get_boolean(cmd, 1);
@@ -153,7 +160,7 @@ MODRET set_extipengine(cmd_rec *cmd) {
 
 /* usage: ExtIPLog path|none */
 MODRET set_extiplog(cmd_rec *cmd) {
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "an absolute path or none");
   CHECK_CONF(cmd, CONF_ROOT);
 
   if (strcasecmp(cmd->argv[1], "none") != 0 &&
@@ -193,7 +200,7 @@ MODRET set_extipmaxage(cmd_rec *cmd) {
   unsigned seconds = 0;
   const char *fault = NULL;
 
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "a duration or none");
   CHECK_CONF(cmd, ANYWHERE);
 
   if (strcasecmp(cmd->argv[1], "none") != 0) {
@@ -253,7 +260,7 @@ MODRET set_extipquorum(cmd_rec *cmd) {
   char allowed[64], *end = NULL;
   unsigned long quorum;
 
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "a number");
   CHECK_CONF(cmd, ANYWHERE);
 
   text = cmd->argv[1];
@@ -350,7 +357,7 @@ MODRET set_extipsource(cmd_rec *cmd) {
 
 /* usage: ExtIPTable path */
 MODRET set_extiptable(cmd_rec *cmd) {
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "an absolute path");
   CHECK_CONF(cmd, CONF_ROOT);
 
   if (*((char *) cmd->argv[1]) != '/' ||
@@ -368,7 +375,7 @@ MODRET set_extiptimeout(cmd_rec *cmd) {
   unsigned seconds;
   const char *fault;
 
-  CHECK_ARGS(cmd, 1);
+  CHECK_ARG_COUNT(cmd, 1, "a duration");
   CHECK_CONF(cmd, ANYWHERE);
 
   fault = read_duration(cmd, 1, 1, TIMEOUT_MAX, &seconds);
