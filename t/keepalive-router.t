@@ -46,7 +46,9 @@ my %server = map { $_ => server($_) } qw(off auto);
 my $root = $lab->dir;
 my (@jobs, @expected);
 
-for my $name (@RealClients::NAMES) {
+# With the sanitizers forty sessions at once are more than a small machine can
+# start in time; they look at the module, not at the clients.
+for my $name ($ENV{SANITIZE} ? qw(curl ftplib) : @RealClients::NAMES) {
   my $client = $RealClients::CLIENTS{$name};
   if (my $missing = RealClients::unavailable($name)) {
     SKIP: { skip $missing, 1 }

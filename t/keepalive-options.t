@@ -1,0 +1,194 @@
+#!/usr/bin/perl
+# The TCP options of the control connection as the kernel has them: what a rule
+# sets for a transfer, who gets which rule, and that every end puts back what
+# was there.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Net 'private';
+use Client;
+use Server;
+use SocketOf;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $why = Server::unavailable();
+plan skip_all => $why if $why;
+
+# SO_KEEPALIVE, idle, between, count, user timeout.
+my $STOCK = '1 1234 77 5 0';
+
+my $server = Server->start(
+  modules => [qw(mod_tls mod_copy mod_digest mod_ifsession mod_keepalive)],
+  config  => sub {
+    my ($self) = @_;
+    my $more = join '', map { Server::slurp("$self->{dir}/passwd") =~ s/^ftp:/$_:/r } qw(slow never);
+    $self->write_file('passwd', Server::slurp("$self->{dir}/passwd") . $more, 0640);
+    return Server::tls() . <<"EOC";
+SocketOptions keepalive 1234:5:77
+TimeoutLinger 1
+KeepaliveEngine on
+LogFormat keepalive "%m %{note:mod_keepalive.method} %{note:mod_keepalive.sent}"
+ExtendedLog $self->{dir}/transfers READ,WRITE,DIRS keepalive
+TransferRate RETR,STOR 200
+<Class lan>
+  From 127.0.0.2/32
+</Class>
+<Class partners>
+  From 127.0.0.3/32
+</Class>
+<Global>
+  KeepaliveRule partners interval 30s method none
+</Global>
+KeepaliveRule * interval 100s
+KeepaliveRule lan interval 20s method tcp
+<IfUser slow>
+  KeepaliveRule * interval 200s method tcp
+</IfUser>
+<IfUser never>
+  KeepaliveRule lan interval 40s
+  KeepaliveRule * interval 1s method none
+</IfUser>
+<VirtualHost $self->{bind}>
+  Port $self->{port}
+  ServerAlias other.example
+  ServerName other
+  AuthOrder mod_auth_file.c
+  AuthUserFile $self->{dir}/passwd
+  SocketOptions keepalive 1234:5:77
+  KeepaliveEngine on
+  KeepaliveRule * interval 50s method tcp
+  TransferRate RETR 200
+</VirtualHost>
+<VirtualHost $self->{bind}>
+  Port $self->{port}
+  ServerAlias off.example
+  ServerName off
+  AuthOrder mod_auth_file.c
+  AuthUserFile $self->{dir}/passwd
+  TransferRate RETR 200
+</VirtualHost>
+EOC
+  },
+);
+$server->file('big', size => 3_000_000);
+$server->file('some', size => 150_000);
+$server->file('huge', size => 1 << 29);
+
+# A session and the socket on its side.
+sub session {
+  my (%opt) = @_;
+  my $c = Client->connect('127.0.0.1', $server->port, from => $opt{from} // '127.0.0.1');
+  $c->{seen} = SocketOf::control($c->{socket}->sockport, $server->children);
+  $c->cmd("HOST $opt{host}") if $opt{host};
+  $c->auth_tls if $opt{tls};
+  $c->login($opt{user} // 'ftp');
+  $c->cmd('TYPE I');
+  return $c;
+}
+
+sub now { SocketOf::options($_[0]{seen}) }
+
+# A transfer that is under way: its data connection.
+sub transfer {
+  my ($c, $command) = @_;
+  my ($host, $port) = $c->pasv;
+  my $data = $c->data($host, $port);
+  my ($code) = $c->cmd($command);
+  die "$command: $code" unless $code == 150;
+  $data = $c->data_tls($data);
+  return $data;
+}
+
+sub becomes {
+  my ($c, $want, $what) = @_;
+  Net::wait_for(sub { now($c) eq $want }, 5);
+  is(now($c), $want, $what);
+}
+
+sub governed {
+  my ($want, $what, %opt) = @_;
+  my $c = session(%opt);
+  my $data = transfer($c, 'RETR some');
+  is(now($c), $want, $what);
+  1 while sysread $data, my $bytes, 65536;
+  close $data;
+  ok(($c->reply)[0], '... the transfer ends');
+  becomes($c, $STOCK, '... and all is as before');
+  $c->quit;
+}
+
+{
+  my $c = session();
+  is(now($c), $STOCK, 'after login the options are those of SocketOptions');
+
+  for my $way ('RETR big', 'STOR new', 'APPE new') {
+    my $data = transfer($c, $way);
+    is(now($c), '1 100 100 9 0', "$way: a probe after 100 s of silence");
+    close $data;
+    $c->reply;
+    becomes($c, $STOCK, "... and all is as before when it has ended");
+  }
+
+  my $data = transfer($c, 'RETR big');
+  my ($code) = $c->cmd('ABOR');
+  close $data;
+  is($code, 426, 'ABOR ends a transfer');
+  is(($c->reply)[0], 226, '... with the replies of stock');
+  becomes($c, $STOCK, '... and all is as before');
+
+  $data = transfer($c, 'RETR big');
+  setsockopt $data, Socket::SOL_SOCKET(), Socket::SO_LINGER(), pack 'ii', 1, 0;
+  close $data;
+  like(($c->reply)[0], qr/^4/, 'a data connection that is reset ends a transfer');
+  becomes($c, $STOCK, '... and all is as before');
+
+  $data = transfer($c, 'RETR big');
+  is(($c->cmd('NOOP'))[0], 200, 'a command within a transfer is answered');
+  is(now($c), '1 100 100 9 0', '... and does not end its keepalive');
+  close $data;
+  $c->reply;
+
+  is(($c->cmd('RETR nothing'))[0], 550, 'a transfer that does not begin');
+  is(now($c), $STOCK, '... leaves nothing behind');
+
+  for my $silent ('XMD5 huge', 'XSHA1 huge', 'SITE CPFR huge', 'SITE CPTO copy', 'NOOP') {
+    $c->send($silent);
+    my $lasts = $silent =~ /XMD5|XSHA1|CPTO/;
+    my $seen = Net::wait_for(sub { now($c) ne $STOCK }, $lasts ? 5 : 0.2);
+    ok($lasts ? $seen : !$seen, $lasts ? "$silent is silent for long: probes are on" : "$silent is not: nothing changes");
+    $c->reply(60);
+    becomes($c, $STOCK, '... and all is as before') if $lasts;
+  }
+  unlink $server->home . '/copy';
+  is(($c->quit)[0], 221, 'the session ends in the usual way');
+}
+
+governed('1 100 100 9 0', 'a client of no class has the rule for all');
+governed('1 20 20 45 0', 'a class has its rule', from => '127.0.0.2');
+governed('1 100 100 9 0', 'a rule in <Global> yields to one of the server', from => '127.0.0.3');
+governed('1 200 200 9 0', 'a rule in <IfUser> comes before the server\'s', user => 'slow', from => '127.0.0.2');
+governed('1 40 40 22 0', '... also by class', user => 'never', from => '127.0.0.2');
+governed($STOCK, '... and method none sets nothing', user => 'never');
+governed('1 50 50 18 0', 'HOST leads to the rule of the named server', host => 'other.example');
+governed('1 100 100 9 0', 'over TLS it is the same', tls => 1);
+
+{
+  my $c = session(host => 'off.example');
+  my $was = now($c);
+  my $data = transfer($c, 'RETR big');
+  is(now($c), $was, 'HOST to a server with the engine off: nothing is set');
+  close $data;
+  $c->reply;
+  $c->quit;
+}
+
+my @log = split /\n/, Server::slurp("$server->{dir}/transfers");
+ok((grep { $_ eq 'RETR tcp 0' } @log), 'LogFormat has the method: tcp on plain FTP');
+ok((grep { /^RETR tcp\+tls \d+$/ } @log), '... tcp+tls on TLS 1.3');
+ok((grep { $_ eq 'RETR none 0' } @log), '... and none');
+unlike($server->log, qr/mod_keepalive/, 'the log has nothing to say about any of it');
+
+done_testing;
