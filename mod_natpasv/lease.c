@@ -1,0 +1,289 @@
+/*
+ * mod_natpasv - which session has which port
+ * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * As a special exemption, the copyright holders give permission to link this
+ * program with OpenSSL, and distribute the resulting executable, without
+ * including the source code for OpenSSL in the source distribution.
+ */
+
+#include "lease.h"
+#include "random.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* So many ports in a row turned out to be in quarantine: time to look at all
+ * of them at once. */
+#define ENOUGH 8
+
+static uint64_t now_s(void) {
+  return natpasv_now_ms() / 1000;
+}
+
+static void hint_free(struct natpasv_map *map, unsigned port) {
+  (void) atomic_fetch_and(&map->taken[natpasv_word(port)], ~natpasv_bit(port));
+}
+
+static void hint_taken(struct natpasv_map *map, unsigned port) {
+  (void) atomic_fetch_or(&map->taken[natpasv_word(port)], natpasv_bit(port));
+
+  /* The owner may have let go, hint included, just before the line above:
+   * then nobody else would ever take this hint back. */
+  if (atomic_load(&map->owner[port]) == 0) {
+    hint_free(map, port);
+  }
+}
+
+/* Who has or had the port, and since when. */
+static void sign(const struct natpasv_lessee *lessee, unsigned port) {
+  atomic_store(&lessee->table->map->recent[port],
+    (uint64_t) lessee->client << 32 | (uint32_t) now_s());
+}
+
+static int in_quarantine(const struct natpasv_lessee *lessee, unsigned port) {
+  uint64_t recent = atomic_load_explicit(
+    &lessee->table->map->recent[port], memory_order_relaxed);
+
+  /* A time in the future, from damage, is far in the past for unsigned. */
+  return (uint32_t) (recent >> 32) == lessee->client && recent != 0 &&
+         (uint32_t) lessee->second - (uint32_t) recent < lessee->quarantine;
+}
+
+static void shun(struct natpasv_lessee *lessee, unsigned port) {
+  lessee->shunned[natpasv_word(port)] |= natpasv_bit(port);
+}
+
+static void shun_all(
+  struct natpasv_lessee *lessee, const struct natpasv_ports *ports) {
+  unsigned i, port;
+
+  for (i = 0; i < ports->nranges; i++) {
+    for (port = ports->range[i].first; port <= ports->range[i].last; port++) {
+      if (in_quarantine(lessee, port)) {
+        shun(lessee, port);
+      }
+    }
+  }
+}
+
+/* The free ports of a pool at one moment. */
+struct snapshot {
+  unsigned free;  /* how many */
+  unsigned fresh; /* how many of them are not shunned */
+  uint64_t word[NATPASV_WORDS];
+};
+
+static void take_snapshot(struct snapshot *shot, const struct natpasv_map *map,
+  const struct natpasv_ports *ports, const uint64_t *shunned) {
+  unsigned i;
+
+  shot->free = shot->fresh = 0;
+  for (i = ports->first_word; i <= ports->last_word; i++) {
+    uint64_t taken = atomic_load_explicit(&map->taken[i], memory_order_relaxed);
+
+    shot->word[i] = ports->mask[i] & ~taken;
+    if (shot->word[i] != 0) {
+      shot->free += (unsigned) __builtin_popcountll(shot->word[i]);
+      shot->fresh +=
+        (unsigned) __builtin_popcountll(shot->word[i] & ~shunned[i]);
+    }
+  }
+}
+
+/* The n-th port from 0 that is free and, with shunned, not shunned. */
+static int nth_port(const struct snapshot *shot,
+  const struct natpasv_ports *ports, const uint64_t *shunned, unsigned n) {
+  unsigned i = ports->first_word;
+  uint64_t word;
+
+  for (;; i++) {
+    unsigned here;
+
+    word = shot->word[i] & (shunned != NULL ? ~shunned[i] : ~UINT64_C(0));
+    here = (unsigned) __builtin_popcountll(word);
+    if (n < here) {
+      break;
+    }
+    n -= here;
+  }
+
+  while (n-- > 0) {
+    word &= word - 1;
+  }
+  return (int) (i * 64 + (unsigned) __builtin_ctzll(word));
+}
+
+/* A port that seems free; -1 with errno as for natpasv_lease_claim. */
+static int choose(
+  struct natpasv_lessee *lessee, const struct natpasv_ports *ports) {
+  struct snapshot shot;
+  unsigned in_vain = 0;
+
+  for (;;) {
+    uint32_t n;
+    int port;
+
+    take_snapshot(&shot, lessee->table->map, ports, lessee->shunned);
+    if (shot.free == 0) {
+      errno = EBUSY;
+      return -1;
+    }
+
+    lessee->left = shot.free - 1;
+    if (natpasv_random(shot.fresh > 0 ? shot.fresh : shot.free, &n) < 0) {
+      return -1;
+    }
+
+    if (shot.fresh == 0) {
+      return nth_port(&shot, ports, NULL, n);
+    }
+
+    port = nth_port(&shot, ports, lessee->shunned, n);
+    if (!in_quarantine(lessee, (unsigned) port)) {
+      return port;
+    }
+
+    if (++in_vain == ENOUGH) {
+      shun_all(lessee, ports);
+    }
+    shun(lessee, (unsigned) port);
+  }
+}
+
+int natpasv_lease_claim(
+  struct natpasv_lessee *lessee, const struct natpasv_ports *ports) {
+  struct natpasv_map *map = lessee->table->map;
+  uint64_t second = now_s();
+
+  if (lessee->second != second) {
+    lessee->second = second;
+    memset(lessee->shunned, 0, sizeof(lessee->shunned));
+  }
+
+  for (;;) {
+    uint64_t nobody = 0;
+    int port = choose(lessee, ports);
+
+    if (port < 0) {
+      return -1;
+    }
+
+    if (atomic_compare_exchange_strong(
+          &map->owner[port], &nobody, lessee->table->self)) {
+      hint_taken(map, (unsigned) port);
+      sign(lessee, (unsigned) port);
+      return port;
+    }
+    hint_taken(map, (unsigned) port);
+  }
+}
+
+/* Gives the slot another owner if it is still mine. */
+static int hand_over(
+  struct natpasv_lessee *lessee, unsigned port, uint64_t owner) {
+  uint64_t mine = lessee->table->self;
+
+  if (!atomic_compare_exchange_strong(
+        &lessee->table->map->owner[port], &mine, owner)) {
+    errno = ESTALE;
+    return -1;
+  }
+  return 0;
+}
+
+int natpasv_lease_release(struct natpasv_lessee *lessee, unsigned port) {
+  struct natpasv_map *map = lessee->table->map;
+
+  /* Before the port can be claimed, or the next one would not know. */
+  sign(lessee, port);
+  if (lessee->quarantine > 0) {
+    shun(lessee, port);
+  }
+
+  if (hand_over(lessee, port, 0) < 0) {
+    return -1;
+  }
+
+  hint_free(map, port);
+  return 0;
+}
+
+void natpasv_lease_stranger(struct natpasv_lessee *lessee, unsigned port) {
+  (void) hand_over(lessee, port, NATPASV_STRANGER | natpasv_now_ms());
+}
+
+/* Whether the slot may be taken from this owner. */
+static int is_gone(const struct natpasv_table *table, uint64_t owner,
+  uint64_t now, uint64_t *alive) {
+  if (owner & NATPASV_STRANGER) {
+    return now - (owner & ~NATPASV_STRANGER) >= NATPASV_STRANGER_MS;
+  }
+
+  if (owner == *alive) {
+    return 0;
+  }
+
+  if (natpasv_table_alive(table, owner) == 0) {
+    return 1;
+  }
+  *alive = owner;
+  return 0;
+}
+
+unsigned natpasv_lease_sweep(
+  const struct natpasv_table *table, const struct natpasv_ports *ports) {
+  struct natpasv_map *map = table->map;
+  uint64_t now = natpasv_now_ms(), alive = table->self;
+  unsigned i, port, back = 0;
+
+  for (i = 0; i < ports->nranges; i++) {
+    for (port = ports->range[i].first; port <= ports->range[i].last; port++) {
+      uint64_t owner = atomic_load(&map->owner[port]);
+      int hinted =
+        (atomic_load(&map->taken[natpasv_word(port)]) & natpasv_bit(port)) != 0;
+
+      if (owner == 0 ? !hinted : !is_gone(table, owner, now, &alive)) {
+        continue;
+      }
+
+      /* Only from the owner that was looked at: it may have a new one. */
+      if (owner == 0 ||
+          atomic_compare_exchange_strong(&map->owner[port], &owner, 0)) {
+        hint_free(map, port);
+        back++;
+      }
+    }
+  }
+
+  return back;
+}
+
+unsigned natpasv_lease_free(
+  const struct natpasv_table *table, const struct natpasv_ports *ports) {
+  unsigned i, free = 0;
+
+  for (i = ports->first_word; i <= ports->last_word; i++) {
+    free += (unsigned) __builtin_popcountll(
+      ports->mask[i] & ~atomic_load(&table->map->taken[i]));
+  }
+  return free;
+}
+
+enum natpasv_state natpasv_lease_state(
+  const struct natpasv_table *table, unsigned port, uint64_t *owner) {
+  *owner = atomic_load(&table->map->owner[port]);
+
+  if (*owner & NATPASV_STRANGER) {
+    return NATPASV_IS_FOREIGN;
+  }
+  return *owner != 0 ? NATPASV_IS_LEASED : NATPASV_IS_FREE;
+}
+
+int natpasv_lease_age(const struct natpasv_table *table, unsigned port) {
+  uint64_t recent = atomic_load(&table->map->recent[port]);
+  uint32_t ago = (uint32_t) now_s() - (uint32_t) recent;
+
+  return recent == 0 || ago > INT32_MAX ? -1 : (int) ago;
+}
