@@ -120,11 +120,9 @@ bool extip_http_received(
   struct extip_http *http, struct extip_job *job, CURLcode code) {
   extip_transfer_note_peer(&http->transfer, job);
   if (http->too_big) {
-    bool body = http->head_total <= sizeof(http->head);
-
     extip_job_fail(job, EXTIP_TOO_BIG, "more than %d bytes of %s",
-      body ? EXTIP_HTTP_BODY_MAX : EXTIP_HTTP_HEADERS_MAX,
-      body ? "body" : "headers");
+      EXTIP_HTTP_MAX,
+      http->head_total > sizeof(http->head) ? "headers" : "body");
     return false;
   }
   if (code != CURLE_OK) {

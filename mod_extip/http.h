@@ -13,9 +13,8 @@
 
 #include "transfer.h"
 
-/* What is read of a reply; more is refused, not cut. */
-#define EXTIP_HTTP_BODY_MAX    4096
-#define EXTIP_HTTP_HEADERS_MAX 4096
+/* Bytes read of a reply's body, and of its headers; more is refused. */
+#define EXTIP_HTTP_MAX 4096
 
 struct extip_http_request {
   const char *method; /* "GET" or "PUT" (with an empty body) */
@@ -36,10 +35,10 @@ struct extip_http {
 
   /* The reply. */
   long status;
-  char head[EXTIP_HTTP_HEADERS_MAX]; /* header lines of the last response */
+  char head[EXTIP_HTTP_MAX]; /* header lines of the last response */
   size_t head_len;
   size_t head_total; /* of all responses, interim ones (1xx) too */
-  char body[EXTIP_HTTP_BODY_MAX];
+  char body[EXTIP_HTTP_MAX];
   size_t body_len;
   bool too_big;
 };

@@ -108,48 +108,68 @@ static bool take_part(CURLU *url, CURLUPart part, unsigned flags, char **to) {
   return *to != NULL;
 }
 
-/* Makes the state's hop that of URL; NULL, or why it is not followed. */
-static const char *take_hop(struct state *state, CURLU *url) {
-  char *scheme = NULL;
-  char *user = NULL;
-  char *query = NULL;
+/* Host and port of URL; NULL, or why it is not followed. */
+static const char *take_host(struct state *state, CURLU *url) {
   char *port = NULL;
-  char *path;
-  const char *fault = NULL;
+  size_t len;
+
+  if (!take_part(url, CURLUPART_HOST, 0, &state->host) ||
+      !take_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port)) {
+    free(port);
+    return "no host";
+  }
+  state->port = (uint16_t) strtoul(port, NULL, 10);
+  free(port);
+
+  len = strlen(state->host);
+  if (len > 0 && state->host[len - 1] == '.') {
+    state->host[--len] = '\0';
+  }
+  if (len == 0 || strspn(state->host, HOST_CHARS) != len) {
+    return "neither an IPv4 address nor an ASCII name";
+  }
+  return NULL;
+}
+
+/* Path and query of URL; NULL, or why it is not followed. */
+static const char *take_path(struct state *state, CURLU *url) {
+  char *query = NULL;
+  char *whole;
   int len;
 
-  if (!take_part(url, CURLUPART_SCHEME, 0, &scheme) ||
-      strcasecmp(scheme, state->scheme) != 0) {
-    fault = "another scheme";
-  } else if (take_part(url, CURLUPART_USER, 0, &user)) {
-    fault = "credentials in it";
-  } else if (!take_part(url, CURLUPART_HOST, 0, &state->host) ||
-             !take_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port) ||
-             !take_part(url, CURLUPART_PATH, 0, &state->path)) {
-    fault = "not a complete URL";
-  } else {
-    len = (int) strlen(state->host);
-    if (len > 0 && state->host[len - 1] == '.') {
-      state->host[len - 1] = '\0';
-    }
-    if (strspn(state->host, HOST_CHARS) != strlen(state->host)) {
-      fault = "neither an IPv4 address nor an ASCII name";
-    }
-    state->port = (uint16_t) strtoul(port, NULL, 10);
-    if (take_part(url, CURLUPART_QUERY, 0, &query)) {
-      if (asprintf(&path, "%s?%s", state->path, query) < 0) {
-        fault = "out of memory";
-      } else {
-        free(state->path);
-        state->path = path;
-      }
-    }
+  if (!take_part(url, CURLUPART_PATH, 0, &state->path)) {
+    return "no path";
   }
-  free(scheme);
-  free(user);
+  if (!take_part(url, CURLUPART_QUERY, 0, &query)) {
+    return NULL;
+  }
+  len = asprintf(&whole, "%s?%s", state->path, query);
   free(query);
-  free(port);
-  return fault;
+  if (len < 0) {
+    return strerror(ENOMEM);
+  }
+  free(state->path);
+  state->path = whole;
+  return NULL;
+}
+
+/* Makes the state's hop that of URL; NULL, or why it is not followed. */
+static const char *take_hop(struct state *state, CURLU *url) {
+  char *part = NULL;
+  const char *fault;
+  bool same_scheme = take_part(url, CURLUPART_SCHEME, 0, &part) &&
+                     strcasecmp(part, state->scheme) == 0;
+  bool credentials = take_part(url, CURLUPART_USER, 0, &part);
+
+  free(part);
+  if (!same_scheme) {
+    return "another scheme";
+  }
+  if (credentials) {
+    return "credentials in it";
+  }
+  fault = take_host(state, url);
+  return fault != NULL ? fault : take_path(state, url);
 }
 
 static void follow(struct extip_job *job, const char *location) {

@@ -24,7 +24,7 @@
  */
 static curl_socket_t open_socket(
   void *user, curlsocktype purpose, struct curl_sockaddr *address) {
-  const struct extip_transfer *transfer = user;
+  struct extip_transfer *transfer = user;
   struct sockaddr_in sin;
 
   (void) purpose;
@@ -34,8 +34,9 @@ static curl_socket_t open_socket(
   memcpy(&sin, &address->addr, sizeof(sin));
   for (size_t i = 0; i < transfer->addr_count; i++) {
     if (transfer->addrs[i].s_addr == sin.sin_addr.s_addr) {
-      return socket(
-        AF_INET, address->socktype | SOCK_CLOEXEC, address->protocol);
+      transfer->fd =
+        socket(AF_INET, address->socktype | SOCK_CLOEXEC, address->protocol);
+      return transfer->fd;
     }
   }
   return CURL_SOCKET_BAD;
@@ -133,6 +134,7 @@ int extip_transfer_init(struct extip_transfer *transfer, struct extip_job *job,
   memcpy(transfer->addrs, target->addrs,
     target->addr_count * sizeof(*target->addrs));
   transfer->addr_count = target->addr_count;
+  transfer->fd = CURL_SOCKET_BAD;
   transfer->resolve = make_resolve(target);
   transfer->easy = curl_easy_init();
   if (transfer->resolve == NULL || transfer->easy == NULL ||
@@ -209,26 +211,28 @@ void extip_transfer_fail(
 
 void extip_transfer_waiting(
   const struct extip_transfer *transfer, char *buf, size_t bufsz) {
-  double connected = 0;
+  struct sockaddr_in peer;
+  socklen_t len = sizeof(peer);
   double handshake = 0;
   double first_byte = 0;
-  const char *url = NULL;
-  const char *phase = "still connecting";
+  const char *url = "";
+  const char *phase = "connected, but no reply";
+  bool connected;
 
   if (transfer->easy == NULL) {
     return;
   }
+  /* CURLINFO_CONNECT_TIME would not do: some releases set it after TLS. */
+  connected = getpeername(transfer->fd, (struct sockaddr *) &peer, &len) == 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
-  curl_easy_getinfo(transfer->easy, CURLINFO_CONNECT_TIME, &connected);
   curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME, &handshake);
   curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME, &first_byte);
-  if (first_byte > 0) {
+  if (!connected) {
+    phase = "still connecting";
+  } else if (first_byte > 0) {
     phase = "the reply is not complete";
-  } else if (connected > 0 && handshake <= 0 && url != NULL &&
-             strncmp(url, "https:", 6) == 0) {
+  } else if (handshake <= 0 && strncmp(url, "https:", 6) == 0) {
     phase = "in the TLS handshake";
-  } else if (connected > 0) {
-    phase = "connected, but no reply";
   }
   snprintf(buf, bufsz, "%s", phase);
 }

@@ -13,7 +13,7 @@
 
 #include "job.h"
 
-/* Zeroed, it holds nothing. */
+/* Zeroed, it holds nothing; it does not move while it holds something. */
 struct extip_transfer {
   CURL *easy;
   struct curl_slist *resolve;
@@ -21,6 +21,7 @@ struct extip_transfer {
   /* The only addresses it connects to. */
   struct in_addr addrs[EXTIP_LOOKUP_MAX];
   size_t addr_count;
+  curl_socket_t fd; /* the last one it opened; libcurl's */
 
   char error[CURL_ERROR_SIZE];
 };

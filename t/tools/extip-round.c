@@ -25,7 +25,7 @@
 #include "../../mod_extip/job.h"
 #include "../../mod_extip/round.h"
 
-#define QUERIES_MAX 64
+#define QUERIES_MAX 200
 
 static int first_answer_is_enough(struct extip_query *query, void *user) {
   (void) user;

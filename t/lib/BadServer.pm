@@ -1,0 +1,407 @@
+package BadServer;
+
+# A small server of HTTP, HTTPS and STUN that misbehaves in every way named in
+# the tables below: a path of its web server, or a port of its own, is a fault.
+#
+#   my $bad = BadServer->start(host => '127.0.0.2');
+#   $bad->http('/drip'), $bad->https('expired', '/good'), $bad->stun('wrong-id'),
+#   $bad->stream('http'), $bad->stuns('good'), $bad->cloud('ec2')    ExtIPSource URIs
+#   $bad->ca                  the certificate authority of the good certificate
+#   $bad->behave; $bad->misbehave;    all that has a fault gives GOOD until then
+#   $bad->requests('/drip')   how often a path or a STUN fault was asked for
+#
+# GOOD is the true answer, LIE what must never be believed.
+
+use strict;
+use warnings;
+use File::Path qw(remove_tree);
+use File::Temp ();
+use IO::Select;
+use IO::Socket::INET;
+use POSIX ();
+use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF inet_aton);
+use Time::HiRes qw(sleep);
+
+use constant { GOOD => '9.9.9.10', LIE => '8.8.4.4' };
+use constant HANG => 60;    # seconds; longer than any test waits
+
+our @CERTIFICATES = qw(good expired selfsigned wrong-name);
+
+# HTTP: what is sent back by path. A code reference gets the connection (and
+# the server); text is sent as it is and the connection closed.
+
+sub reply {
+  my ($body, %opt) = @_;
+  my $length = $opt{length} // length $body;
+  my $head = 'HTTP/1.1 ' . ($opt{status} // '200 OK') . "\r\n";
+  $head .= 'Content-Type: ' . ($opt{type} // 'text/plain') . "\r\n";
+  $head .= "Content-Length: $length\r\n" if $length ne 'none';
+  $head .= "$_\r\n" for @{ $opt{headers} // [] };
+  return "${head}Connection: close\r\n\r\n$body";
+}
+
+sub redirect { my ($to) = @_; return reply('', status => '302 Found', headers => ["Location: $to"]) }
+
+sub then_hang { my ($text) = @_; return sub { print { $_[0] } $text; sleep HANG } }
+
+our %HTTP = (
+  '/good' => reply(GOOD . "\n"),
+  '/lie'  => reply(LIE . "\n"),
+  '/json' => reply('{"ip": "' . GOOD . '"}', type => 'application/json'),
+
+  '/hang-before'  => then_hang(''),
+  '/hang-headers' => then_hang("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"),
+  '/hang-body'    => then_hang(reply(substr(LIE, 0, 4), length => 7)),
+  '/hang-after'   => then_hang(reply(LIE, length => 'none')),
+  '/drip'         => sub {
+    my ($client) = @_;
+    for my $byte (split //, reply(LIE)) { print $client $byte; sleep 0.1 }
+  },
+
+  '/truncated' => reply(LIE, length => 20),
+  '/nothing'   => '',
+  '/reset'     => sub { setsockopt $_[0], SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 },
+  '/big-body'     => reply(LIE . ' ' x 5000),
+  '/endless-body' => sub { my ($client) = @_; print $client reply(LIE, length => 'none'); 1 while print $client ' ' x 1000 },
+  '/big-headers'  => reply(LIE, headers => [map { "X-$_: " . 'x' x 70 } 1 .. 70]),
+  '/endless-100'  => sub { my ($client) = @_; 1 while print $client "HTTP/1.1 100 Continue\r\n\r\n" },
+  '/bad-chunks'   => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" . LIE . "\r\n0\r\n\r\n",
+  '/huge-chunk'   => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n" . LIE,
+  '/not-http'     => 'SSH-2.0-' . LIE . "\r\n",
+  '/http-0.9'     => LIE . "\n",
+  '/two-lengths'  => reply(LIE, headers => ['Content-Length: 3']),
+
+  '/image'         => reply("\x89PNG\r\n\x1a\n\0\0\0" . LIE, type => 'image/png'),
+  '/html'          => reply('<html><body>Your address is ' . LIE . '</body></html>', type => 'text/html'),
+  '/gzip'          => reply("\x1f\x8b\x08\0\0\0\0\0\0\x03", headers => ['Content-Encoding: gzip']),
+  '/two-addresses' => reply(LIE . "\n" . GOOD . "\n"),
+  '/ipv6'          => reply("2001:db8::1\n"),
+  '/leading-zeros' => reply('008.008.004.004'),
+  '/octal'         => reply('010.8.4.4'),
+  '/trailing-text' => reply(LIE . ' is your address'),
+  '/empty'         => reply(''),
+  '/nul'           => reply(LIE . "\0"),
+  '/private'       => reply('192.168.1.10'),
+  '/cgnat'         => reply('100.64.0.1'),
+  '/loopback'      => reply('127.0.0.1'),
+  '/test-net'      => reply('198.51.100.7'),
+  '/multicast'     => reply('239.0.0.1'),
+  '/zero'          => reply('0.0.0.0'),
+  '/own-address'   => sub { my ($client) = @_; print $client reply($client->sockhost) },
+
+  '/json-missing' => reply('{"address": "' . LIE . '"}'),
+  '/json-twice'   => reply('{"ip": "' . GOOD . '", "ip": "' . LIE . '"}'),
+  '/json-broken'  => reply('{"ip": "' . LIE . '"'),
+  '/json-number'  => reply('{"ip": 134743044}'),
+
+  '/to-good'      => redirect('/good'),
+  '/to-good-3'    => redirect('/to-good-2'),
+  '/to-good-2'    => redirect('/to-good'),
+  '/loop'         => redirect('/loop'),
+  '/to-file'      => redirect('file:///etc/passwd'),
+  '/to-gopher'    => redirect('gopher://127.0.0.1:25/_x'),
+  '/to-https'     => redirect('https://127.0.0.2/good'),
+  '/to-loopback'  => redirect('http://127.0.0.1/lie'),
+  '/to-decimal'   => redirect('http://2130706433/lie'),
+  '/to-localhost' => redirect('http://localhost/lie'),
+  '/to-private'   => redirect('http://10.0.0.1/lie'),
+  '/to-metadata'  => redirect('http://169.254.169.254/latest/meta-data/'),
+  '/to-name'      => redirect('http://private.example/lie'),
+  '/to-user'      => redirect('//user:word@127.0.0.2/lie'),
+  '/to-nowhere'   => redirect(''),
+
+  '/204' => reply('', status => '204 No Content', length => 'none'),
+  '/206' => reply(LIE, status => '206 Partial Content'),
+  '/403' => reply(LIE, status => '403 Forbidden'),
+  '/404' => reply(LIE, status => '404 Not Found'),
+  '/500' => reply(LIE, status => '500 Internal Server Error'),
+  '/503' => reply(LIE, status => '503 Service Unavailable'),
+);
+
+# STUN over UDP: the datagrams that answer a request. A code reference gets
+# its transaction id, the socket and the client.
+
+sub message { my ($type, $id, $attrs) = @_; return pack('n n N', $type, length $attrs, 0x2112a442) . $id . $attrs }
+sub attr { my ($type, $value) = @_; return pack('n n', $type, length $value) . $value . "\0" x (-length($value) % 4) }
+sub address { my ($ip, $family) = @_; return pack('C C n', 0, $family // 1, 4711) . inet_aton($ip) }
+
+sub mapped {
+  my ($ip, $family) = @_;
+  my $cookie = pack 'N', 0x2112a442;
+  return attr(0x0020, pack('C C n', 0, $family // 1, 4711 ^ 0x2112) . (inet_aton($ip) ^ $cookie));
+}
+
+sub success { my ($id, $attrs) = @_; return message(0x0101, $id, $attrs // mapped(LIE)) }
+sub failure {
+  my ($id, $code, $phrase, $attrs) = @_;
+  return message(0x0111, $id, attr(0x0009, pack('n C C', 0, int $code / 100, $code % 100) . $phrase) . ($attrs // ''));
+}
+
+our %STUN = (
+  'good' => sub { success($_[0], mapped(GOOD)) },
+  'wrong-id'     => sub { success($_[0] ^ ("\xff" x 12)) },
+  'wrong-cookie' => sub { my $reply = success($_[0]); substr($reply, 4, 1) = "\x20"; $reply },
+  'request'      => sub { message(0x0001, $_[0], mapped(LIE)) },
+  'indication'   => sub { message(0x0011, $_[0], mapped(LIE)) },
+  'wrong-method' => sub { message(0x0103, $_[0], mapped(LIE)) },
+  'short-length' => sub { my $reply = success($_[0]); substr($reply, 2, 2) = pack 'n', 8; $reply },
+  'long-length'  => sub { my $reply = success($_[0]); substr($reply, 2, 2) = pack 'n', 400; $reply },
+  'unpadded'     => sub { message(0x0101, $_[0], pack('n n', 0x8022, 5) . 'abcde' . mapped(LIE)) },
+  'past-the-end' => sub { my $reply = success($_[0]); substr($reply, 22, 2) = pack 'n', 12; $reply },
+  'fingerprint'  => sub { success($_[0], mapped(LIE) . attr(0x8028, 'abcd')) },
+  'no-address'   => sub { success($_[0], '') },
+  'ipv6'         => sub { success($_[0], attr(0x0020, pack('C C n', 0, 2, 1) . 'x' x 16)) },
+  'family'       => sub { success($_[0], mapped(LIE, 7)) },
+  'required'     => sub { success($_[0], mapped(LIE) . attr(0x7abc, 'abcd')) },
+  'error'        => sub { failure($_[0], 500, "Server\x1b[2J Error") },
+  'bad-error'    => sub { message(0x0111, $_[0], mapped(LIE)) },
+  'alternate-loop'     => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $_[1]->sockport) . inet_aton($_[1]->sockhost))) },
+  'alternate-loopback' => sub { failure($_[0], 300, 'Try', attr(0x8023, address('127.0.0.1'))) },
+  'alternate-port-0'   => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, 0) . inet_aton($_[1]->sockhost))) },
+  'private'      => sub { success($_[0], mapped('10.1.2.3')) },
+  'cgnat'        => sub { success($_[0], mapped('100.127.255.254')) },
+  'own-address'  => sub { success($_[0], mapped($_[1]->sockhost)) },
+  'silent'       => sub { () },
+  'oversized'    => sub { success($_[0], attr(0x8022, 'x' x 3000) . mapped(LIE)) },
+  'empty'        => sub { '' },
+  'duplicate'    => sub { (success($_[0], mapped(GOOD)), (success($_[0], mapped(LIE))) x 3) },
+  'elsewhere'    => sub {
+    my ($id, $socket, $client) = @_;
+    my $other = IO::Socket::INET->new(LocalHost => '127.0.0.3', Proto => 'udp') or return;
+    $other->send(success($id), 0, $client);
+    return;
+  },
+  # As many as there are, then the true answer, which may be lost once.
+  'junk' => sub { (map({ pack 'N*', map { int rand 2**32 } 1 .. 1 + rand 20 } 1 .. 10_000), success($_[0], mapped(GOOD))) },
+  'junk-only' => sub { map { pack 'N*', 0x01010000, 0x2112a442, map { int rand 2**32 } 1 .. 3 } 1 .. 10_000 },
+);
+
+# STUN over TCP, or whatever else answers there: bytes for the request's id.
+our %STREAM = (
+  'good'      => sub { my ($client, $id) = @_; print $client success($id, mapped(GOOD)) },
+  'drip'      => sub { my ($client, $id) = @_; for (split //, success($id, mapped(GOOD))) { print $client $_; sleep 0.005 } },
+  'silent'    => sub { sleep HANG },
+  'half'      => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24); sleep HANG },
+  'cut'       => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24) },
+  'closed'    => sub { },
+  'http'      => sub { my ($client) = @_; print $client reply(LIE, status => '400 Bad Request') },
+  'wrong-id'  => sub { my ($client, $id) = @_; print $client success($id ^ ("\xff" x 12)) },
+  'huge'      => sub { my ($client, $id) = @_; print $client pack('n n N', 0x0101, 0xfffc, 0x2112a442) . $id . 'x' x 0xfffc },
+  'error'     => sub { my ($client, $id) = @_; print $client failure($id, 401, 'Unauthorized') },
+);
+
+# The metadata services, as they are when all is well.
+my $TOKEN = 'AQAEAbcd-_==';
+our %CLOUD = (
+  'PUT /latest/api/token' => sub { my ($head) = @_; $head =~ /^x-aws-ec2-metadata-token-ttl-seconds: \d+\r/mi ? reply($TOKEN) : reply('', status => '400 Bad Request') },
+  'GET /latest/meta-data/public-ipv4' => sub { my ($head) = @_; $head =~ /^x-aws-ec2-metadata-token: \Q$TOKEN\E\r/mi ? reply(GOOD) : reply('', status => '401 Unauthorized') },
+  'GET /computeMetadata/v1/instance/network-interfaces/0/access-configs/0/external-ip' => sub {
+    my ($head) = @_;
+    $head =~ /^metadata-flavor: google\r/mi ? reply(GOOD, headers => ['Metadata-Flavor: Google']) : reply('', status => '403 Forbidden');
+  },
+  'GET /metadata/instance/network/interface/0/ipv4/ipAddress/0/publicIpAddress?api-version=2021-02-01&format=text' => sub {
+    my ($head) = @_;
+    $head =~ /^metadata: true\r/mi ? reply(GOOD) : reply('', status => '400 Bad Request');
+  },
+);
+
+# Names of the DNS server (option dns => 1, port 53): their addresses; undef is
+# not answered at all, and what is not here does not exist.
+our %DNS = (
+  'good.example'    => [GOOD],
+  'two.example'     => [GOOD, LIE],
+  'private.example' => ['10.0.0.1'],
+  'none.example'    => [],
+  'dead.example'    => undef,
+);
+
+sub start {
+  my ($class, %opt) = @_;
+  my $self = bless { host => '127.0.0.2', %opt, owner => $$ }, $class;
+  $self->{dir} = File::Temp::tempdir('badserver-XXXXXX', TMPDIR => 1);
+  chmod 0755, $self->{dir};
+  $self->make_certificates;
+
+  my %tcp = (http => [sub { $self->serve_http(@_) }]);
+  for my $which (@CERTIFICATES) {
+    $tcp{"tls-$which"} = [sub { $self->serve_http(@_) }, $which];
+    $tcp{"tlsstream-$which"} = [sub { $self->serve_stream(@_) }, $which, 'good'];
+  }
+  $tcp{"stream-$_"} = [sub { $self->serve_stream(@_) }, undef, $_] for keys %STREAM;
+  for my $name (keys %tcp) {
+    my $socket = IO::Socket::INET->new(LocalHost => $self->{host}, Listen => 64, Proto => 'tcp') or die "listen: $!";
+    $self->{port}{$name} = $socket->sockport;
+    $self->{tcp}{ fileno $socket } = [$socket, @{ $tcp{$name} }];
+  }
+  for my $name (keys %STUN) {
+    my $socket = IO::Socket::INET->new(LocalHost => $self->{host}, Proto => 'udp') or die "udp: $!";
+    $self->{port}{"stun-$name"} = $socket->sockport;
+    $self->{udp}{ fileno $socket } = [$socket, sub { $self->answer_stun(@_, $name) }];
+  }
+  if ($self->{dns}) {
+    my $socket = IO::Socket::INET->new(LocalHost => $self->{host}, LocalPort => 53, Proto => 'udp') or die "port 53: $!";
+    $self->{udp}{ fileno $socket } = [$socket, \&answer_dns];
+  }
+  $self->{pid} = fork // die "fork: $!";
+  if ($self->{pid} == 0) {
+    $self->serve;
+    POSIX::_exit(0);
+  }
+  delete @$self{qw(tcp udp)};
+  return $self;
+}
+
+sub port { my ($self, $name) = @_; return $self->{port}{$name} // die "no port for '$name'" }
+sub at   { my ($self, $name) = @_; return "$self->{host}:" . $self->port($name) }
+
+sub http   { my ($self, $path) = @_; return 'http://' . $self->at('http') . $path }
+sub https  { my ($self, $which, $path) = @_; return 'https://' . $self->at("tls-$which") . $path }
+sub stun   { my ($self, $fault) = @_; return 'stun:' . $self->at("stun-$fault") }
+sub stream { my ($self, $fault) = @_; return 'stun:' . $self->at("stream-$fault") . '?transport=tcp' }
+sub stuns  { my ($self, $which) = @_; return 'stuns:' . $self->at("tlsstream-$which") }
+sub cloud  { my ($self, $which) = @_; return "$which:" . $self->at('http') }
+sub ca    { my ($self) = @_; return "$self->{dir}/ca.pem" }
+
+sub behave    { my ($self) = @_; open my $flag, '>', "$self->{dir}/behave" or die $! }
+sub misbehave { my ($self) = @_; unlink "$self->{dir}/behave" }
+sub requests  { my ($self, $what) = @_; return -s "$self->{dir}/asked-" . ($what =~ tr{/}{_}r) || 0 }
+
+sub stop {
+  my ($self) = @_;
+  my $pid = delete $self->{pid} or return;
+  kill 'TERM', $pid;
+  waitpid $pid, 0;
+}
+
+sub DESTROY {
+  my ($self) = @_;
+  return unless $$ == $self->{owner};
+  local ($?, $@);
+  $self->stop;
+  remove_tree($self->{dir}) if $self->{dir};
+}
+
+# Below: the serving process.
+
+sub asked {
+  my ($self, $what) = @_;
+  open my $file, '>>', "$self->{dir}/asked-" . ($what =~ tr{/}{_}r) or return;
+  print $file '.';
+}
+
+sub behaves { my ($self) = @_; return -e "$self->{dir}/behave" }
+
+sub serve {
+  my ($self) = @_;
+  my $parent = getppid;
+  setpgrp;    # so that one signal ends the connections too
+  $SIG{CHLD} = 'IGNORE';
+  $SIG{PIPE} = 'IGNORE';
+  $SIG{TERM} = sub { $SIG{TERM} = 'DEFAULT'; kill 'TERM', -$$; POSIX::_exit(0) };
+  my $select = IO::Select->new(map { $_->[0] } values %{ $self->{tcp} }, values %{ $self->{udp} });
+  while (getppid == $parent) {
+    for my $socket ($select->can_read(1)) {
+      my $tcp = $self->{tcp}{ fileno $socket };
+      if ($tcp) {
+        $self->accept_tcp(@$tcp);
+      } else {
+        my $client = $socket->recv(my $request, 2000) // next;
+        $self->{udp}{ fileno $socket }[1]->($socket, $client, $request);
+      }
+    }
+  }
+  kill 'TERM', -$$;
+}
+
+sub accept_tcp {
+  my ($self, $socket, $serve, $certificate, @more) = @_;
+  my $client = $socket->accept or return;
+  my $pid = fork // return;
+  return if $pid;
+  $SIG{TERM} = 'DEFAULT';
+  alarm HANG;
+  $client->autoflush(1);
+  if ($certificate) {
+    require IO::Socket::SSL;
+    $client = IO::Socket::SSL->start_SSL($client, SSL_server => 1,
+      SSL_cert_file => "$self->{dir}/$certificate.pem", SSL_key_file => "$self->{dir}/$certificate.key")
+      or POSIX::_exit(0);
+  }
+  $serve->($client, @more);
+  close $client;
+  POSIX::_exit(0);
+}
+
+sub serve_http {
+  my ($self, $client) = @_;
+  my $head = '';
+  while ($head !~ /\r\n\r\n/) {
+    sysread($client, $head, 4096, length $head) or return;
+    return print $client reply('', status => '400 Bad Request') if $head =~ /^\x16/;    # TLS
+  }
+  my ($method, $path) = $head =~ m{^(\S+) (\S+) HTTP/1\.1\r\n} or return;
+  $self->asked($path);
+  my $answer = $CLOUD{"$method $path"};
+  if ($answer) {
+    $answer = $answer->($head);
+  } else {
+    $answer = $self->behaves ? $HTTP{ $path =~ /json/ ? '/json' : '/good' } : $HTTP{$path} // reply('', status => '404 Not Found');
+  }
+  return ref $answer ? $answer->($client, $self) : print $client $answer;
+}
+
+sub serve_stream {
+  my ($self, $client, $fault) = @_;
+  my $request = '';
+  while (length $request < 20) {
+    sysread($client, $request, 20, length $request) or return;
+  }
+  $self->asked("stream-$fault");
+  $STREAM{ $self->behaves ? 'good' : $fault }->($client, substr $request, 8, 12);
+}
+
+sub answer_stun {
+  my ($self, $socket, $client, $request, $fault) = @_;
+  return unless length $request == 20;
+  $self->asked($fault);
+  $socket->send($_, 0, $client) for $STUN{ $self->behaves ? 'good' : $fault }->(substr($request, 8, 12), $socket, $client);
+}
+
+sub answer_dns {
+  my ($socket, $client, $request) = @_;
+  my $name = join '.', unpack '(C/a)*', (substr($request, 12) =~ /^(.*?)\0/s)[0];
+  my $question = substr $request, 12, length($name) + 2 + 4;
+  my $addresses = exists $DNS{lc $name} ? $DNS{lc $name} : [];
+  return unless $addresses;
+  my $records = join '', map { pack('n n n N n', 0xc00c, 1, 1, 1, 4) . inet_aton($_) } @$addresses;
+  $socket->send(substr($request, 0, 2) . pack('n n n n n', exists $DNS{lc $name} ? 0x8180 : 0x8183,
+      1, scalar @$addresses, 0, 0) . $question . $records, 0, $client);
+}
+
+# A certificate authority, and what it would and would not sign.
+sub make_certificates {
+  my ($self) = @_;
+  require IO::Socket::SSL::Utils;
+  IO::Socket::SSL::Utils->import(qw(CERT_create PEM_cert2file PEM_key2file));
+  my $now = time;
+  my ($ca, $ca_key) = CERT_create(CA => 1, subject => { commonName => 'Test CA' }, not_after => $now + 86_400);
+  PEM_cert2file($ca, "$self->{dir}/ca.pem");
+  my @valid = (not_before => $now - 3600, not_after => $now + 86_400);
+  my @named = (subject => { commonName => 'extip' },
+    subjectAltNames => [[IP => $self->{host}], [DNS => 'localhost']]);
+  my %make = (
+    'good'       => [@named, @valid, issuer => [$ca, $ca_key]],
+    'expired'    => [@named, not_before => $now - 7200, not_after => $now - 3600, issuer => [$ca, $ca_key]],
+    'selfsigned' => [@named, @valid],
+    'wrong-name' => [@valid, subject => { commonName => 'other.example' },
+      subjectAltNames => [[DNS => 'other.example']], issuer => [$ca, $ca_key]],
+  );
+  for my $name (@CERTIFICATES) {
+    my ($cert, $key) = CERT_create(@{ $make{$name} });
+    PEM_cert2file($cert, "$self->{dir}/$name.pem");
+    PEM_key2file($key, "$self->{dir}/$name.key");
+  }
+  chmod 0644, glob "$self->{dir}/*.pem";
+}
+
+1;
