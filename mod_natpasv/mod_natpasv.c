@@ -448,7 +448,7 @@ static void natpasv_postparse_ev(const void *event_data, void *user_data) {
   (void) user_data;
 
   if (natpasv_check_configuration() < 0) {
-    pr_session_disconnect(&natpasv_module, PR_SESS_DISCONNECT_BAD_CONFIG, NULL);
+    pr_session_end(PR_SESS_END_FL_ERROR);
   }
 }
 
