@@ -9,6 +9,7 @@ package BadServer;
 #   $bad->ca                  the certificate authority of the good certificate
 #   $bad->behave; $bad->misbehave;    all that has a fault gives GOOD until then
 #   $bad->requests('/drip')   how often a path or a STUN fault was asked for
+#   $bad->heads('/drip')      the request headers, of each time
 #
 # GOOD is the true answer, LIE what must never be believed.
 
@@ -18,6 +19,8 @@ use File::Path qw(remove_tree);
 use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::SSL ();
+use IO::Socket::SSL::Utils qw(CERT_create PEM_cert2file PEM_key2file);
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF inet_aton);
 use Time::HiRes qw(sleep);
@@ -87,6 +90,7 @@ our %HTTP = (
   '/test-net'      => reply('198.51.100.7'),
   '/multicast'     => reply('239.0.0.1'),
   '/zero'          => reply('0.0.0.0'),
+  '/client'        => sub { my ($client) = @_; print $client reply($client->peerhost) },
   '/own-address'   => sub { my ($client) = @_; print $client reply($client->sockhost) },
 
   '/json-missing' => reply('{"address": "' . LIE . '"}'),
@@ -100,6 +104,7 @@ our %HTTP = (
   '/loop'         => redirect('/loop'),
   '/to-file'      => redirect('file:///etc/passwd'),
   '/to-gopher'    => redirect('gopher://127.0.0.1:25/_x'),
+  '/to-other-port' => sub { my ($client, $self) = @_; print $client redirect('http://' . $self->at('http-2') . '/good?2') },
   '/to-https'     => redirect('https://127.0.0.2/good'),
   '/to-loopback'  => redirect('http://127.0.0.1/lie'),
   '/to-decimal'   => redirect('http://2130706433/lie'),
@@ -162,6 +167,8 @@ our %STUN = (
   'cgnat'        => sub { success($_[0], mapped('100.127.255.254')) },
   'own-address'  => sub { success($_[0], mapped($_[1]->sockhost)) },
   'silent'       => sub { () },
+  'third'        => do { my $count = 0; sub { ++$count % 3 ? () : success($_[0], mapped(GOOD)) } },
+  'client'       => sub { success($_[0], mapped(join '.', unpack 'C4', (Socket::sockaddr_in($_[2]))[1])) },
   'oversized'    => sub { success($_[0], attr(0x8022, 'x' x 3000) . mapped(LIE)) },
   'empty'        => sub { '' },
   'duplicate'    => sub { (success($_[0], mapped(GOOD)), (success($_[0], mapped(LIE))) x 3) },
@@ -179,6 +186,7 @@ our %STUN = (
 # STUN over TCP, or whatever else answers there: bytes for the request's id.
 our %STREAM = (
   'good'      => sub { my ($client, $id) = @_; print $client success($id, mapped(GOOD)) },
+  'client'    => sub { my ($client, $id) = @_; print $client success($id, mapped($client->peerhost)) },
   'drip'      => sub { my ($client, $id) = @_; for (split //, success($id, mapped(GOOD))) { print $client $_; sleep 0.005 } },
   'silent'    => sub { sleep HANG },
   'half'      => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24); sleep HANG },
@@ -213,6 +221,7 @@ our %DNS = (
   'private.example' => ['10.0.0.1'],
   'none.example'    => [],
   'dead.example'    => undef,
+  'dead-2.example'  => undef,
 );
 
 sub start {
@@ -222,7 +231,7 @@ sub start {
   chmod 0755, $self->{dir};
   $self->make_certificates;
 
-  my %tcp = (http => [sub { $self->serve_http(@_) }]);
+  my %tcp = map { $_ => [sub { $self->serve_http(@_) }] } 'http', 'http-2';
   for my $which (@CERTIFICATES) {
     $tcp{"tls-$which"} = [sub { $self->serve_http(@_) }, $which];
     $tcp{"tlsstream-$which"} = [sub { $self->serve_stream(@_) }, $which, 'good'];
@@ -264,7 +273,8 @@ sub ca    { my ($self) = @_; return "$self->{dir}/ca.pem" }
 
 sub behave    { my ($self) = @_; open my $flag, '>', "$self->{dir}/behave" or die $! }
 sub misbehave { my ($self) = @_; unlink "$self->{dir}/behave" }
-sub requests  { my ($self, $what) = @_; return -s "$self->{dir}/asked-" . ($what =~ tr{/}{_}r) || 0 }
+sub heads     { my ($self, $what) = @_; open my $file, '<', $self->record($what) or return (); local $/ = "\0"; return <$file> }
+sub requests  { my ($self, $what) = @_; return scalar(() = $self->heads($what)) }
 
 sub stop {
   my ($self) = @_;
@@ -283,10 +293,12 @@ sub DESTROY {
 
 # Below: the serving process.
 
+sub record { my ($self, $what) = @_; return "$self->{dir}/asked-" . ($what =~ tr{/}{_}r) }
+
 sub asked {
-  my ($self, $what) = @_;
-  open my $file, '>>', "$self->{dir}/asked-" . ($what =~ tr{/}{_}r) or return;
-  print $file '.';
+  my ($self, $what, $head) = @_;
+  open my $file, '>>', $self->record($what) or return;
+  print $file $head // '', "\0";
 }
 
 sub behaves { my ($self) = @_; return -e "$self->{dir}/behave" }
@@ -322,7 +334,6 @@ sub accept_tcp {
   alarm HANG;
   $client->autoflush(1);
   if ($certificate) {
-    require IO::Socket::SSL;
     $client = IO::Socket::SSL->start_SSL($client, SSL_server => 1,
       SSL_cert_file => "$self->{dir}/$certificate.pem", SSL_key_file => "$self->{dir}/$certificate.key")
       or POSIX::_exit(0);
@@ -340,12 +351,12 @@ sub serve_http {
     return print $client reply('', status => '400 Bad Request') if $head =~ /^\x16/;    # TLS
   }
   my ($method, $path) = $head =~ m{^(\S+) (\S+) HTTP/1\.1\r\n} or return;
-  $self->asked($path);
+  $self->asked($path, $head);
   my $answer = $CLOUD{"$method $path"};
   if ($answer) {
     $answer = $answer->($head);
   } else {
-    $answer = $self->behaves ? $HTTP{ $path =~ /json/ ? '/json' : '/good' } : $HTTP{$path} // reply('', status => '404 Not Found');
+    $answer = $self->behaves ? $HTTP{ $path =~ /json/ ? '/json' : '/good' } : $HTTP{ $path =~ s/\?.*//r } // reply('', status => '404 Not Found');
   }
   return ref $answer ? $answer->($client, $self) : print $client $answer;
 }
@@ -381,8 +392,6 @@ sub answer_dns {
 # A certificate authority, and what it would and would not sign.
 sub make_certificates {
   my ($self) = @_;
-  require IO::Socket::SSL::Utils;
-  IO::Socket::SSL::Utils->import(qw(CERT_create PEM_cert2file PEM_key2file));
   my $now = time;
   my ($ca, $ca_key) = CERT_create(CA => 1, subject => { commonName => 'Test CA' }, not_after => $now + 86_400);
   PEM_cert2file($ca, "$self->{dir}/ca.pem");

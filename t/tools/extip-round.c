@@ -5,11 +5,12 @@
  *   <uri>: <status> <address or -> peer <address:port or -> <ms> ms: <reason>
  *
  * usage: extip-round [-b bind address] [-c CA file] [-t timeout in ms]
- *                    [-n rounds] [-f] uri [word]... [, uri [word]...]...
+ *                    [-n rounds] [-f] [-w] uri [word]... [, uri [word]...]...
  *
  * -n: prints the last round, then "rounds <n> ms <all> rss <kB after a tenth>
  * <kB at the end> fds <before> <after> threads <n>". -f: the round ends with the
- * first good answer. Exit status 2 for a source that cannot be read.
+ * first good answer. -w: it ends when standard input can be read. Exit status 2
+ * for a source that is malformed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -118,7 +119,7 @@ int main(int argc, char **argv) {
   size_t count;
   int opt;
 
-  while ((opt = getopt(argc, argv, "+b:c:t:n:f")) != -1) {
+  while ((opt = getopt(argc, argv, "+b:c:t:n:fw")) != -1) {
     switch (opt) {
       case 'b':
         inet_pton(AF_INET, optarg, &model.bind);
@@ -134,6 +135,9 @@ int main(int argc, char **argv) {
         break;
       case 'f':
         opts.settled = first_answer_is_enough;
+        break;
+      case 'w':
+        opts.wake_fd = STDIN_FILENO;
         break;
       default:
         return 2;
