@@ -65,13 +65,15 @@ EOP
 my $net_ftp = <<'EOP';
 use Net::FTP;
 my ($host, $tls, undef, $down, $up, $stored) = @ARGV;
-my $ftp = Net::FTP->new($host, Timeout => 10, Passive => 1, SSL_verify_mode => 0) or die $@;
+# TLS 1.2: Net::FTP closes an upload without reading the session tickets of
+# TLS 1.3, and the reset then aborts every other one, on stock ProFTPD too.
+my $ftp = Net::FTP->new($host, Timeout => 10, Passive => 1, SSL_verify_mode => 0, SSL_version => 'TLSv1_2') or die $@;
 $tls and $ftp->starttls || die $ftp->message;
 $ftp->login('ftp', 'ftp') && $ftp->binary && $ftp->get('down', $down) && $ftp->put($up, $stored) or die $ftp->message;
 $ftp->quit;
 EOP
-NatLab::write_file("$work/ftplib.py", $ftplib);
-NatLab::write_file("$work/net_ftp.pl", $net_ftp);
+NatLab::write_file("$work/download.py", $ftplib);
+NatLab::write_file("$work/download.pl", $net_ftp);
 
 # name => the command for (tls, epsv, file to make, file to send, stored name)
 my %client = (
@@ -89,8 +91,8 @@ my %client = (
       'set ftp:ssl-force ' . ($tls ? 'yes' : 'no'), 'set ftp:ssl-allow ' . ($tls ? 'yes' : 'no'),
       "set ftp:ssl-protect-data yes; open -u ftp,ftp $host && get down -o $down && put $up -o $stored");
   },
-  ftplib => sub { my ($tls, $epsv, @rest) = @_; return ('python3', "$work/ftplib.py", $host, $tls, $epsv, @rest) },
-  'Net::FTP' => sub { my ($tls, $epsv, @rest) = @_; return ('perl', "$work/net_ftp.pl", $host, $tls, $epsv, @rest) },
+  ftplib => sub { my ($tls, $epsv, @rest) = @_; return ('python3', "$work/download.py", $host, $tls, $epsv, @rest) },
+  'Net::FTP' => sub { my ($tls, $epsv, @rest) = @_; return ('perl', "$work/download.pl", $host, $tls, $epsv, @rest) },
 );
 
 # Net::FTP speaks EPSV only over IPv6.

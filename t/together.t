@@ -19,6 +19,7 @@ my $web    = Nginx->start(answer => '203.0.113.9');
 my $bytes  = join '', map { pack 'N', $_ } 1 .. 20_000;
 my %config = (
   mod_extip => sub { "ExtIPEngine on\nExtIPTable $_[0]{dir}/state/extip.tab\nExtIPSource " . $web->uri . <<'EOC' },
+
 ExtIPOptions AllowReserved AnnounceToAll
 EOC
   mod_natpasv => sub { "NATPasvEngine on\nNATPasvTable $_[0]{dir}/run/natpasv.tab\n" . <<'EOC' },
@@ -44,6 +45,7 @@ for my $module (@ours) {
   my ($address, $port) = $client->pasv;
   is($address, $module eq 'mod_extip' ? '203.0.113.9' : '127.0.0.1', "$module alone: PASV announces what it should");
   ok($module ne 'mod_natpasv' || ($port >= 30000 && $port <= 30049), "$module alone: a port as configured");
+  $client->cmd('TYPE I');
   my ($code, $text, $got) = $client->retr('down', epsv => 1);
   is($code, 226, "$module alone: a download") or diag $text;
   ok($got eq $bytes, "$module alone: the same bytes");
@@ -60,6 +62,7 @@ for my $order ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0])
   my ($address, $port) = $client->pasv;
   is($address, '203.0.113.9', "$name: PASV announces the discovered address");
   ok($port >= 30000 && $port <= 30049, "$name: ... and a port of the pool");
+  $client->cmd('TYPE I');
   my ($code, $text, $got) = $client->retr('down', epsv => 1);
   is($code, 226, "$name: a download on TLS") or diag $text;
   ok($got eq $bytes, "$name: the same bytes");
@@ -82,8 +85,8 @@ sub belongings {
   my $server = Server->start(modules => ['mod_tls', @ours], config => sub { all($_[0]) . "TransferRate RETR 2000\n" });
   known($server);
   $server->file('long', size => 20_000_000);
-  sub rehup { my ($s) = @_; my $before = () = $s->log =~ /received SIGHUP/g;
-    $s->hup; Net::wait_for(sub { (() = $s->log =~ /received SIGHUP/g) > $before }, 10);
+  sub rehup { my ($s) = @_; my $before = () = $s->log =~ /received SIGHUP -- master/g;
+    $s->hup; Net::wait_for(sub { (() = $s->log =~ /received SIGHUP -- master/g) > $before }, 10);
     Net::wait_port('127.0.0.1', $s->port, undef, 10) }
   rehup($server) for 1 .. 3;    # what is loaded again takes its usual places
   known($server);

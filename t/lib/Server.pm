@@ -239,7 +239,7 @@ sub run {
     Net::wait_port($self->{bind}, $self->{port}, $self->{netns}, 0);
   }, $ENV{SANITIZE} ? 30 : 15);
   if (!$up or $up eq 'dead') {
-    my $said = $self->stderr . $self->log;
+    my $said = $self->log;
     $self->stop if $up;
     die "proftpd did not start:\n$said";
   }
@@ -247,7 +247,7 @@ sub run {
 }
 
 sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; return <$f> // '' }
-sub log    { slurp("$_[0]{dir}/log") }
+sub log    { slurp("$_[0]{dir}/log") . $_[0]->stderr }    # in the foreground it logs to stderr
 sub stderr { slurp("$_[0]{dir}/stderr") }
 
 # Reports of the sanitizers, empty when clean.
