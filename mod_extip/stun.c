@@ -240,6 +240,7 @@ static enum extip_stun_result judge_error(
     return EXTIP_STUN_ERROR;
   }
   if (!read_address(&attrs->alternate, 0, reply)) {
+    reply->code = 0;
     return EXTIP_STUN_BAD;
   }
   return EXTIP_STUN_ALTERNATE;

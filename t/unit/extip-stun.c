@@ -179,6 +179,10 @@ static const struct {
   { "error 300 without ALTERNATE-SERVER",
     BYTES("\x01\x11\x00\x08" HEAD "\x00\x09\x00\x04\x00\x00\x03\x00"),
     EXTIP_STUN_ERROR, NULL, "without an alternate server" },
+  { "error 300 with an alternate server of IPv6",
+    BYTES("\x01\x11\x00\x20" HEAD "\x00\x09\x00\x04\x00\x00\x03\x00"
+          "\x80\x23\x00\x14\x00\x02\x0d\x97" "0123456789abcdef"),
+    EXTIP_STUN_BAD, NULL, "IPv6 address" },
   { "ALTERNATE-SERVER without error 300",
     BYTES("\x01\x11\x00\x14" HEAD "\x00\x09\x00\x04\x00\x00\x03\x01" ALT),
     EXTIP_STUN_ERROR, NULL, "error 301" },
@@ -200,7 +204,9 @@ static void check(const char *name, const unsigned char *bytes, size_t len,
     inet_ntop(AF_INET, &reply.addr, text, sizeof(text));
   }
   if (!ok(result == wanted && (addr == NULL || strcmp(text, addr) == 0) &&
-            strstr(reply.why, why) != NULL && (*why || !*reply.why),
+            strstr(reply.why, why) != NULL && (*why || !*reply.why) &&
+            (reply.code != 0) == (wanted == EXTIP_STUN_ERROR ||
+                                   wanted == EXTIP_STUN_ALTERNATE),
         "%s: %s", name, *why ? why : addr)) {
     printf("#   result %d, %s, '%s'\n", result, text, reply.why);
   }
