@@ -26,25 +26,33 @@
 /* ProFTPD sends fewer than 1,000 lines of less than 1,024 bytes. */
 #define MAX_LEASES 900
 
-/* A line of the table for people; numbers and pool in one order with JSON. */
-#define STATUS_HEAD                                                      \
-  "pool                       size  leased quarantined foreign    peak " \
-  " granted   waited  refused unreached"
-#define STATUS_ROW "%-24s %6u %7u %11u %7u %7lu %8lu %8lu %8lu %9lu"
-#define STATUS_JSON                                                \
-  "{\"pool\":\"%s\",\"size\":%u,\"leased\":%u,\"quarantined\":%u," \
-  "\"foreign\":%u,\"peak\":%lu,\"granted\":%lu,\"waited\":%lu,"    \
-  "\"refused\":%lu,\"unreached\":%lu,\"classes\":["
-#define CLASS_ROW \
-  "  class %-16.60s                               %7lu %8lu %8lu %8lu %9lu%s"
-#define CLASS_JSON                                                 \
-  "{\"class\":\"%s\",\"peak\":%lu,\"granted\":%lu,\"waited\":%lu," \
-  "\"refused\":%lu,\"unreached\":%lu}%s"
+/* Lines for people and for programs, which take the same values. */
+#define NUMBERS(counts)                              \
+  (unsigned long) (counts).peak,                     \
+    (unsigned long) (counts).count[NATPASV_GRANTED], \
+    (unsigned long) (counts).count[NATPASV_WAITED],  \
+    (unsigned long) (counts).count[NATPASV_REFUSED], \
+    (unsigned long) (counts).count[NATPASV_FOREIGN], \
+    (unsigned long) (counts).count[NATPASV_UNREACHED]
+#define NUMBERS_ROW "%6lu %9lu %7lu %7lu %7lu %9lu"
+#define NUMBERS_JSON                                             \
+  "\"peak\":%lu,\"granted\":%lu,\"waited\":%lu,\"refused\":%lu," \
+  "\"foreign\":%lu,\"unreached\":%lu"
+
+#define HEAD                                                              \
+  "pool                       size leased quarantined   peak   granted  " \
+  "waited refused foreign unreached"
+#define POOL_ROW  "%-24s %6u %6u %11u " NUMBERS_ROW
+#define CLASS_ROW "  class %-42.42s " NUMBERS_ROW "%s"
+#define POOL_JSON                                                \
+  "{\"pool\":\"%s\",\"size\":%u,\"leased\":%u,\"quarantined\":%" \
+  "u," NUMBERS_JSON ",\"classes\":["
+#define CLASS_JSON "{\"class\":\"%s\"," NUMBERS_JSON "}%s"
 
 static pool *acl_pool = NULL;
 
 struct totals {
-  unsigned leased, quarantined, foreign;
+  unsigned leased, quarantined;
   uint64_t peak, count[NATPASV_COUNTERS];
 };
 
@@ -60,7 +68,6 @@ static void count_ports(const struct natpasv_table *table,
       enum natpasv_state state = natpasv_lease_state(table, port, &owner);
 
       totals->leased += state == NATPASV_IS_LEASED;
-      totals->foreign += state == NATPASV_IS_FOREIGN;
       totals->quarantined += state == NATPASV_IS_FREE && age >= 0 &&
                              (unsigned) age < pool->quarantine;
     }
@@ -101,37 +108,24 @@ static void show_classes(pr_ctrls_t *ctrl, const struct natpasv_table *table,
   unsigned i = next_class(table, pool, 0, &counts);
 
   while (i <= NATPASV_ROWS) {
-    unsigned next = next_class(table, pool, i, &following);
-    const uint64_t *count = counts.count;
-
+    i = next_class(table, pool, i, &following);
     (void) pr_ctrls_add_response(ctrl, json ? CLASS_JSON : CLASS_ROW,
       !json && counts.class[0] == '\0' ? "(none)" : counts.class,
-      (unsigned long) counts.peak, (unsigned long) count[NATPASV_GRANTED],
-      (unsigned long) count[NATPASV_WAITED],
-      (unsigned long) count[NATPASV_REFUSED],
-      (unsigned long) count[NATPASV_UNREACHED],
-      json && next <= NATPASV_ROWS ? "," : "");
+      NUMBERS(counts), json && i <= NATPASV_ROWS ? "," : "");
     counts = following;
-    i = next;
   }
 }
 
 static void show_pool(pr_ctrls_t *ctrl, const struct natpasv_table *table,
   const struct natpasv_pool *pool, int json) {
   struct totals totals;
-  const uint64_t *count = totals.count;
 
   memset(&totals, 0, sizeof(totals));
   count_ports(table, pool, &totals);
   count_classes(table, pool->name, &totals);
 
-  (void) pr_ctrls_add_response(ctrl, json ? STATUS_JSON : STATUS_ROW,
-    pool->name, pool->ports.count, totals.leased, totals.quarantined,
-    totals.foreign, (unsigned long) totals.peak,
-    (unsigned long) count[NATPASV_GRANTED],
-    (unsigned long) count[NATPASV_WAITED],
-    (unsigned long) count[NATPASV_REFUSED],
-    (unsigned long) count[NATPASV_UNREACHED]);
+  (void) pr_ctrls_add_response(ctrl, json ? POOL_JSON : POOL_ROW, pool->name,
+    pool->ports.count, totals.leased, totals.quarantined, NUMBERS(totals));
   show_classes(ctrl, table, pool->name, json);
 }
 
@@ -141,7 +135,7 @@ static int show_status(
   struct natpasv_pool **all = pools->elts;
   unsigned i;
 
-  (void) pr_ctrls_add_response(ctrl, "%s", json ? "[" : STATUS_HEAD);
+  (void) pr_ctrls_add_response(ctrl, "%s", json ? "[" : HEAD);
   for (i = 0; i < pools->nelts; i++) {
     (void) natpasv_lease_sweep(table, &all[i]->ports);
     show_pool(ctrl, table, all[i], json);
@@ -156,31 +150,56 @@ static int show_status(
   return PR_CTRLS_STATUS_OK;
 }
 
-/* Class and client of a session, from the scoreboard. */
-static void describe_session(
-  pool *p, pid_t pid, const char **class, const char **client) {
-  pr_scoreboard_entry_t *entry;
+/* A session as the scoreboard knows it. */
+struct session_entry {
+  pid_t pid;
+  const char *class;
+  const char *client;
+};
 
-  *class = "-";
-  *client = "-";
-  if (pr_rewind_scoreboard() < 0) {
-    return;
+static array_header *read_scoreboard(pool *p) {
+  array_header *sessions = make_array(p, 64, sizeof(struct session_entry));
+  pr_scoreboard_entry_t *entry;
+  int res;
+
+  pr_signals_block();
+  PRIVS_ROOT
+  res = pr_open_scoreboard(O_RDWR);
+  PRIVS_RELINQUISH
+  pr_signals_unblock();
+
+  if (res < 0 || pr_rewind_scoreboard() < 0) {
+    return sessions;
   }
 
   while ((entry = pr_scoreboard_entry_read()) != NULL) {
-    if (entry->sce_pid == pid) {
-      *class = entry->sce_class[0] != '\0' ? pstrdup(p, entry->sce_class) : "-";
-      *client = pstrdup(p, entry->sce_client_addr);
-      break;
-    }
+    struct session_entry *one = push_array(sessions);
+
+    one->pid = entry->sce_pid;
+    one->class = pstrdup(p, entry->sce_class);
+    one->client = pstrdup(p, entry->sce_client_addr);
   }
-  (void) pr_restore_scoreboard();
+  pr_close_scoreboard(TRUE);
+  return sessions;
 }
 
-/* One line; 0 when the port is not leased. */
+static const struct session_entry *find_session(
+  array_header *sessions, pid_t pid) {
+  static const struct session_entry unknown = { 0, "", "?" };
+  const struct session_entry *all = sessions->elts;
+  unsigned i;
+
+  for (i = 0; i < sessions->nelts; i++) {
+    if (all[i].pid == pid) {
+      return &all[i];
+    }
+  }
+  return &unknown;
+}
+
+/* One line, if it may be shown; 0 when the port is not leased. */
 static int show_lease(pr_ctrls_t *ctrl, const struct natpasv_table *table,
-  unsigned port, int may_show) {
-  const char *class, *client;
+  array_header *sessions, unsigned port, int may_show) {
   uint64_t owner;
   pid_t pid;
 
@@ -190,16 +209,19 @@ static int show_lease(pr_ctrls_t *ctrl, const struct natpasv_table *table,
 
   pid = natpasv_table_alive(table, owner);
   if (pid != 0 && may_show) {
-    describe_session(ctrl->ctrls_tmp_pool, pid, &class, &client);
+    const struct session_entry *entry = find_session(sessions, pid);
+
     (void) pr_ctrls_add_response(ctrl, "%5u %-16.60s %-39.60s %7ld %5d", port,
-      class, client, (long) pid, natpasv_lease_age(table, port));
+      entry->class[0] != '\0' ? entry->class : "(none)", entry->client,
+      (long) pid, natpasv_lease_age(table, port));
   }
   return pid != 0;
 }
 
 static int show_leases(
   pr_ctrls_t *ctrl, const struct natpasv_table *table, int json) {
-  array_header *pools = natpasv_pools(ctrl->ctrls_tmp_pool);
+  pool *p = ctrl->ctrls_tmp_pool;
+  array_header *pools = natpasv_pools(p), *sessions = read_scoreboard(p);
   struct natpasv_pool **all = pools->elts;
   unsigned i, j, port, leases = 0;
 
@@ -212,7 +234,8 @@ static int show_leases(
 
     for (j = 0; j < ports->nranges; j++) {
       for (port = ports->range[j].first; port <= ports->range[j].last; port++) {
-        leases += (unsigned) show_lease(ctrl, table, port, leases < MAX_LEASES);
+        leases += (unsigned) show_lease(
+          ctrl, table, sessions, port, leases < MAX_LEASES);
       }
     }
   }
@@ -222,8 +245,6 @@ static int show_leases(
   }
   return PR_CTRLS_STATUS_OK;
 }
-
-static int natpasv_handle_natpasv(pr_ctrls_t *, int, char **);
 
 /* The shape of a table is mod_ctrls'; what an action does is beside it. */
 static ctrls_acttab_t natpasv_acttab[] = {
@@ -279,6 +300,14 @@ static int natpasv_handle_natpasv(
   return show(ctrl, i, json);
 }
 
+/* root, who may read the table anyway, until the configuration says else. */
+static void allow_root(ctrls_acl_t *acl) {
+  pr_ctrls_init_acl(acl);
+  acl->acl_users.allow = TRUE;
+  acl->acl_users.nuids = 1;
+  acl->acl_users.uids = pcalloc(acl_pool, sizeof(uid_t));
+}
+
 static void make_acls(void) {
   unsigned i;
 
@@ -286,7 +315,7 @@ static void make_acls(void) {
   pr_pool_tag(acl_pool, MOD_NATPASV_VERSION " control ACLs");
   for (i = 0; natpasv_acttab[i].act_action != NULL; i++) {
     natpasv_acttab[i].act_acl = pcalloc(acl_pool, sizeof(ctrls_acl_t));
-    pr_ctrls_init_acl(natpasv_acttab[i].act_acl);
+    allow_root(natpasv_acttab[i].act_acl);
   }
 }
 
