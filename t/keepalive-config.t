@@ -40,6 +40,13 @@ my @bad = (
   ['KeepaliveLog'                => qr/KeepaliveLog: .*an absolute path, or none/],
   ['KeepaliveLog keepalive.log'  => qr/KeepaliveLog: 'keepalive.log': expected an absolute path/],
   ['KeepaliveLog /a /b'          => qr/KeepaliveLog: .*one parameter/],
+  ["<Global>\nKeepaliveLog none\n</Global>" => qr/KeepaliveLog: .*not allowed in <Global>/],
+  ["<VirtualHost 127.0.0.2>\nKeepaliveLog none\n</VirtualHost>" => qr/KeepaliveLog: .*not allowed in <VirtualHost>/],
+  ['KeepaliveControlsACLs status allow'            => qr/KeepaliveControlsACLs: expected <actions>\|all allow\|deny user\|group/],
+  ['KeepaliveControlsACLs status permit user root' => qr/KeepaliveControlsACLs: 'permit': expected allow or deny/],
+  ['KeepaliveControlsACLs status allow host root'  => qr/KeepaliveControlsACLs: 'host': expected user or group/],
+  ['KeepaliveControlsACLs restart allow user root' => qr/KeepaliveControlsACLs: action 'restart': expected status or all/],
+  ["<Global>\nKeepaliveControlsACLs all allow user root\n</Global>" => qr/KeepaliveControlsACLs: .*not allowed in <Global>/],
 );
 
 my $class = "<Class lan>\nFrom 192.168.0.0/16\n</Class>\n";
@@ -55,7 +62,9 @@ my @good = (
   'KeepaliveRule * interval 5 method none',
   'KeepaliveLog /var/log/proftpd/keepalive.log',
   'KeepaliveLog none',
-  "<Global>\nKeepaliveEngine on\nKeepaliveRule * interval 5\nKeepaliveLog none\n</Global>",
+  'KeepaliveControlsACLs all allow user root',
+  'KeepaliveControlsACLs status deny group nogroup,daemon',
+  "<Global>\nKeepaliveEngine on\nKeepaliveRule * interval 5\n</Global>",
   "<VirtualHost 127.0.0.2>\nKeepaliveEngine on\nKeepaliveRule * interval 5\n</VirtualHost>",
   "<IfUser ftp>\nKeepaliveRule * interval 5\n</IfUser>",
   "$class<IfClass lan>\nKeepaliveRule * interval 5\n</IfClass>",
