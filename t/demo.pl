@@ -29,6 +29,7 @@ sub seen {
   my ($true, $sentence) = @_;
   printf "  %s %s\n", $true ? '[ok]  ' : '[FAIL]', $sentence;
   $failed++ unless $true;
+  return $true;
 }
 
 # An FTPS download by curl that believes the address of the 227 reply.
@@ -56,14 +57,14 @@ $lab->internet;
 my $old = $lab->external;
 my $new = '198.51.100.77';
 
-print <<"EOT";
+print <<'EOT';
 An FTPS server behind a NAT router, before and after.
 
-  client 198.51.100.50 ---+                          +--- server 192.168.1.10
-                          |  $old    192.168.1.1 |
-  STUN, HTTP .2, .3 ------+-------- router ----------+--- lan    192.168.1.20
-                                       |
-  branch 203.0.113.50 -----------------+  a line of its own, without NAT
+  client 198.51.100.50 ---+                                +--- server 192.168.1.10
+                          |  198.51.100.7    192.168.1.1   |
+  STUN, HTTP .2, .3 ------+------------ router ------------+--- lan    192.168.1.20
+                                           |
+  branch 203.0.113.50 ---------------------+  a line of its own, without NAT
 
   The router masquerades, forwards ports 21, 2121 and 60000-60099 to the server,
   and forgets connections that were idle for 4 seconds.
@@ -156,17 +157,22 @@ heading('e. The router forgets idle connections after 4 s, a download takes 12 s
       my ($status, undef, $seconds, $said) = download($lab, 'client', "$url{$which}/long",
         then => ["$url{$which}/short"], limit => 20, quiet => 1);
       my $done = () = $said =~ /^< 226 /mg;
-      printf "%d %.1f %d\n", $status, $seconds, $done;
+      printf "%d %.1f %d\n%s", $status, $seconds, $done, $said;
       CORE::exit(0);
     };
   }
-  $result{$_} = [split ' ', readline $pipe{$_}] for keys %url;
+  for (keys %url) {
+    $result{$_} = [split ' ', readline $pipe{$_}];
+    push @{ $result{$_} }, do { local $/; readline $pipe{$_} };
+  }
   my ($status, $seconds, $done) = @{ $result{without} };
   seen($status == 28 && $done < 2,
-    sprintf 'without: all bytes arrive, the 226 never does; the client gave up after %.0f s', $seconds);
+    sprintf 'without: all bytes arrive, the 226 never does; the client gave up after %.0f s', $seconds)
+    or note($result{without}[3]);
   ($status, $seconds, $done) = @{ $result{with} };
   seen($status == 0 && $done == 2,
-    sprintf 'with: 226 after the last byte, and a second transfer on the same connection (%.0f s in all)', $seconds);
+    sprintf 'with: 226 after the last byte, and a second transfer on the same connection (%.0f s in all)', $seconds)
+    or note($result{with}[3]);
   note('$ ftpdctl keepalive status', ($server->ctl('keepalive', 'status'))[1]);
 }
 

@@ -10,6 +10,7 @@ use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use Net;
+use Scalar::Util qw(weaken);
 use Time::HiRes qw(sleep time);
 
 our $BUILD = abs_path($ENV{BUILD_DIR} // dirname(__FILE__) . '/../../build');
@@ -233,7 +234,7 @@ sub run {
     exec $self->command('-n') or CORE::exit(127);
   }
   $self->{pid} = $pid;    # ip netns exec becomes the daemon: one process
-  $running{$$}{$pid} = $self;
+  weaken($running{$$}{$pid} = $self);
   my $up = Net::wait_for(sub {
     return 'dead' if waitpid($pid, 1) == $pid;    # WNOHANG
     Net::wait_port($self->{bind}, $self->{port}, $self->{netns}, 0);
@@ -283,7 +284,7 @@ sub hup { my ($self) = @_; return kill 'HUP', $self->{pid} }
 # ftpdctl: exit status and what it printed.
 sub ctl {
   my ($self, @words) = @_;
-  open my $out, '-|', 'ftpdctl', '-s', "$self->{dir}/run/ctrls.sock", @words
+  open my $out, '-|', 'sh', '-c', 'exec ftpdctl -s "$@" 2>&1', 'sh', "$self->{dir}/run/ctrls.sock", @words
     or die "ftpdctl: $!";
   local $/;
   my $said = <$out> // '';
@@ -330,7 +331,7 @@ sub DESTROY {
   remove_tree($self->{dir}) unless $self->{keep} or $ENV{KEEP};
 }
 
-END { $_->DESTROY for values %{ delete $running{$$} // {} } }
+END { $_->DESTROY for grep { $_ } values %{ delete $running{$$} // {} } }
 $SIG{INT} = $SIG{TERM} = sub { exit 130 };    # so that END runs
 
 1;
