@@ -45,7 +45,8 @@ static const struct extip_plan *helper_plan = NULL;
 static const struct extip_table *helper_table = NULL;
 static pid_t helper_pid = 0;
 static unsigned restart_delay = RESTART_MIN;
-static int restart_timer = -1;
+static bool restart_pending = false;
+static int64_t restart_at; /* when it is, by extip_now() */
 
 /* A stream between daemon and helper: each notices the other's end. The helper
  * sends each address that it adopts. */
@@ -281,9 +282,25 @@ static int fork_helper(enum extip_start start) {
 }
 
 static void restart_later(void);
+static int on_restart_timer(CALLBACK_FRAME);
+
+/* ProFTPD's timers count from its last alarm, not from when they are set, and
+ * can even call back before pr_timer_add() returns: the time of the restart is
+ * kept here, and a timer that comes too early is set again. */
+static void set_restart_timer(void) {
+  int64_t wait = (restart_at - extip_now() + 999) / 1000;
+
+  (void) pr_timer_add(wait > 1 ? (int) wait : 1, -1, &extip_module,
+    on_restart_timer, "mod_extip: new helper process");
+}
 
 static int on_restart_timer(CALLBACK_FRAME) {
-  restart_timer = -1;
+  if (extip_now() < restart_at) {
+    set_restart_timer();
+    return 0;
+  }
+
+  restart_pending = false;
   if (fork_helper(EXTIP_START_NOW) < 0) {
     extip_log(EXTIP_LOG_WARNING, "cannot start the helper process: %s",
       strerror(errno));
@@ -294,9 +311,10 @@ static int on_restart_timer(CALLBACK_FRAME) {
 }
 
 static void restart_later(void) {
-  if (restart_timer < 0) {
-    restart_timer = pr_timer_add((int) restart_delay, -1, &extip_module,
-      on_restart_timer, "mod_extip: new helper process");
+  if (!restart_pending) {
+    restart_pending = true;
+    restart_at = extip_now() + (int64_t) restart_delay * 1000;
+    set_restart_timer();
   }
 
   restart_delay =
@@ -317,10 +335,8 @@ void extip_helper_start(const struct extip_plan *plan,
 }
 
 void extip_helper_stop(void) {
-  if (restart_timer >= 0) {
-    (void) pr_timer_remove(restart_timer, &extip_module);
-    restart_timer = -1;
-  }
+  (void) pr_timer_remove(-1, &extip_module);
+  restart_pending = false;
 
   /* This is what ends it; the daemon reaps all its children. */
   close_fd(&link_fd);
@@ -392,7 +408,6 @@ int extip_helper_wake(enum extip_wake why) {
 void extip_helper_leave(void) {
   close_fd(&link_fd);
   close_fd(&wake_fds[0]);
-  restart_timer = -1; /* sessions do not inherit timers */
 }
 
 /* Without a daemon */

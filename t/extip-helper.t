@@ -1,0 +1,168 @@
+#!/usr/bin/perl
+# The helper process of mod_extip: what it has given up, with whom it dies, how
+# it comes back, and what SIGHUP leaves behind.
+
+use strict;
+use warnings;
+use Net 'private';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use ExtIP;
+use IO::Socket::INET;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+if (my $reason = Server::unavailable()) {
+  plan skip_all => $reason;
+}
+
+ExtIP::addresses();
+my @web = ExtIP::webs(('9.9.9.9') x 2);
+
+sub alive { my ($pid) = @_; return Server::slurp("/proc/$pid/stat") =~ /\) [^ZX]/ }
+
+# A helper other than the ones given.
+sub next_helper {
+  my ($server, $seconds, @not) = @_;
+  return Net::wait_for(sub {
+    my $pid = ExtIP::helper($server);
+    return defined $pid && !(grep { $_ == $pid } @not) && $pid;
+  }, $seconds);
+}
+
+my $server = ExtIP::server(\@web, sub { "ExtIPLog $_[0]{dir}/extip.log\n" });
+ok(Net::wait_for(sub { Server::slurp($server->dir . '/extip.log') =~ /address is now 9\.9\.9\.9/ }, 15),
+  'ExtIPLog has the line of the first address');
+unlike(ExtIP::log($server), qr/address is now/, '... and the system log has not');
+my $helper = ExtIP::helper($server);
+
+# Least privilege
+{
+  my $status = Server::slurp("/proc/$helper/status");
+  my ($uid, $gid) = ($server->uid, $server->gid);
+  like($status, qr/^Uid:(?:\t$uid){4}$/m, "all its user ids are User's");
+  like($status, qr/^Gid:(?:\t$gid){4}$/m, "all its group ids are Group's");
+  like($status, qr/^Groups:\s*$/m, 'it has no supplementary groups');
+  like($status, qr/^Cap$_:\t0+$/m, "its capability set $_ is empty") for qw(Inh Prm Eff Bnd Amb);
+  like($status, qr/^NoNewPrivs:\t1$/m, 'it cannot gain privileges');
+  my @stat = split ' ', Server::slurp("/proc/$helper/stat") =~ s/^.*\) //r;
+  is($stat[3], $helper, 'it is in a session of its own');
+  is($stat[4], 0, '... without a terminal');
+
+  my %fd = map { my ($n) = m{(\d+)$}; $n => readlink } glob "/proc/$helper/fd/*";
+  is($fd{$_}, '/dev/null', "descriptor $_ is /dev/null") for 0, 1;
+  delete @fd{0, 1};
+  my $dir = $server->dir;
+  my @files = grep { !/^socket:/ } values %fd;
+  my @needed = ("$dir/state/extip.tab", "$dir/extip.log", "$dir/log", "$dir/stderr");
+  is_deeply([grep { my $f = $_; !grep { $_ eq $f } @needed } @files], [],
+    'of the files it has only the table and the logs') or diag explain \%fd;
+  my %socket = map { /\[(\d+)\]/ ? ($1 => 1) : () } values %fd;
+  cmp_ok(scalar keys %socket, '<=', 4, 'it has the sockets to the daemon, the sessions and the kernel')
+    or diag explain \%fd;
+  my @listening = map { (split)[9] } grep { / 0A / } map { split /\n/, Server::slurp("/proc/$helper/net/$_") } 'tcp', 'tcp6';
+  cmp_ok(scalar @listening, '>', 0, 'there are listening sockets here');
+  is_deeply([grep { $socket{$_} } @listening], [], '... none of which it has');
+
+  my ($session) = do {
+    my $client = ExtIP::client($server)->login;
+    my @found = grep { $_ != $helper } $server->children;
+    my @tables = grep { /extip\.tab/ } map { readlink // () } glob "/proc/$found[0]/fd/*";
+    is(scalar @tables, 1, 'a session has one descriptor of the table');
+    my ($n) = map { m{(\d+)$} } grep { (readlink // '') =~ /extip\.tab/ } glob "/proc/$found[0]/fd/*";
+    my ($flags) = Server::slurp("/proc/$found[0]/fdinfo/$n") =~ /^flags:\s*(\d+)/m;
+    is(oct($flags) & 3, 0, '... which it can only read');
+    @found;
+  };
+}
+
+# A session keeps announcing, whatever happens to the helper.
+my $client = ExtIP::client($server)->login;
+my (%seen, %helpers);
+my $kills = $ENV{LONG} ? 1000 : 3;
+my $begin = time;
+for my $n (1 .. $kills) {
+  $helper = next_helper($server, 120, keys %helpers) or last;
+  $helpers{$helper} = 1;
+  Net::wait_for(sub { ExtIP::status($server, 'json') =~ /"rounds": [1-9].*"helper": $helper,/s }, 10) if $n % 2;
+  kill 'KILL', $helper;
+  $seen{ ExtIP::announced($client) }++;
+  Net::wait_for(sub { !alive($helper) }, 5);
+  $seen{ ExtIP::announced($client) }++;
+  $seen{ ExtIP::announced(ExtIP::client($server)->login) }++ if $n % 50 == 1;
+}
+is(scalar keys %helpers, $kills, "$kills helpers were killed") or diag Server::slurp($server->dir . '/extip.log');
+is_deeply([keys %seen], ['9.9.9.9'], '... and the address was announced throughout');
+diag sprintf '%d SIGKILLs in %.0f s', $kills, time - $begin if $ENV{LONG};
+$helper = next_helper($server, 120, keys %helpers);
+is(scalar(grep { alive($_) } keys %helpers), 0, 'none of them is left over');
+
+# SIGHUP
+$server->file('down', size => 40_000_000);
+sub descriptors { return scalar(() = glob "/proc/$_[0]/fd/*") }
+sub mappings { return scalar(() = Server::slurp("/proc/$_[0]/maps") =~ /\n/g) }
+sub hup {
+  my $old = ExtIP::helper($server);
+  $server->hup;
+  return next_helper($server, 10, $old // 0);
+}
+hup() for 1 .. 2;
+my @before = (descriptors($server->pid), mappings($server->pid));
+my $transfer = ExtIP::client($server)->login;
+my $data = $transfer->dial($server->bind, ($transfer->pasv)[1]);
+is(($transfer->cmd('RETR down'))[0], 150, 'a download is under way');
+%seen = ();
+my $hups = $ENV{LONG} ? 50 : 6;
+my $done = 0;
+for (1 .. $hups) {
+  hup() and $done++;
+  $seen{ ExtIP::announced($client) }++;
+  $seen{ ExtIP::announced(ExtIP::client($server)->login) }++;
+}
+is($done, $hups, "$hups times SIGHUP, $hups times another helper");
+is_deeply([keys %seen], ['9.9.9.9'], 'old and new sessions announce the address throughout');
+1 while sysread $data, my $rest, 1 << 20;
+is(($transfer->reply)[0], 226, 'the download comes to its end');
+$transfer->quit;
+Net::wait_for(sub { $server->children == 2 }, 5);
+is(scalar(grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/ } $server->children), 1,
+  'one helper is left');
+is_deeply([descriptors($server->pid), mappings($server->pid)], \@before,
+  'the daemon has no more descriptors and mappings than before');
+$_->answer('8.8.8.8') for @web;
+$server->ctl('extip', 'refresh');
+ok(Net::wait_for(sub { ExtIP::announced($client) eq '8.8.8.8' }, 15),
+  'a session from before all that announces a change after it');
+
+# It dies with the daemon, however that dies.
+for my $signal (qw(TERM KILL INT)) {
+  $helper = ExtIP::helper($server);
+  ok($helper, "a helper, and SIG$signal for the daemon");
+  my @all = $server->children;
+  kill $signal, $server->pid;
+  ok(Net::wait_for(sub { !alive($helper) }, 2), '... the helper is gone within 2 s');
+  kill 'KILL', @all;
+  $server->stop('KILL');
+  $server = ExtIP::server(\@web);
+  ExtIP::known($server, '8.8.8.8');
+}
+
+# A helper that never completes a round is started again more and more slowly.
+{
+  my $deaf = IO::Socket::INET->new(LocalAddr => '127.0.0.9', LocalPort => 8080, Listen => 5) or die $!;
+  $server = ExtIP::server(['http://127.0.0.9:8080/'], "ExtIPTimeout 60s\n");
+  my (@helpers, @at);
+  for (1 .. ($ENV{LONG} ? 7 : 3)) {
+    my $pid = next_helper($server, 60, @helpers) or last;
+    push @helpers, $pid;
+    push @at, time;
+    kill 'KILL', $pid;
+  }
+  my @gaps = map { $at[$_] - $at[$_ - 1] } 1 .. $#at;
+  is_deeply([grep { $gaps[$_] < 0.98 * 2**$_ } 0 .. $#gaps], [], 'a helper that dies early is started again after 1, 2, 4 ... s')
+    or diag "@gaps";
+  like(ExtIP::log($server), qr/helper process $helpers[0] is dead: starting another in 1 s, what is known stays/,
+    '... which the log tells');
+}
+
+done_testing;
