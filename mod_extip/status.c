@@ -19,11 +19,15 @@
 #include "status.h"
 
 #define LINE_SIZE 300
+#define PACKED_SIZE 900
 #define WORD_SIZE 200 /* of one text within a line */
 
 struct out {
   extip_line line;
   void *user;
+
+  char packed[PACKED_SIZE]; /* a line of JSON before it is full */
+  size_t packed_len;
 };
 
 __attribute__((format(printf, 2, 3))) static void put(const struct out *out,
@@ -94,7 +98,7 @@ static void put_source(const struct out *out,
 void extip_status_text(const struct extip_table_answer *answer,
   const struct extip_table_status *status, int64_t now, extip_line line,
   void *user) {
-  struct out out = { line, user };
+  struct out out = { .line = line, .user = user };
   char key[WORD_SIZE], when[64], addr[INET_ADDRSTRLEN];
 
   extip_printable(key, sizeof(key), answer->key, strlen(answer->key));
@@ -118,6 +122,33 @@ void extip_status_text(const struct extip_table_answer *answer,
   for (uint32_t i = 0; i < status->source_count; i++) {
     put_source(&out, &status->sources[i], now);
   }
+}
+
+/* JSON goes out in lines as long as ftpdctl takes them: it refuses an answer of
+ * more than 1,024 lines. */
+static void flush(struct out *out) {
+  if (out->packed_len > 0) {
+    out->line(out->user, out->packed);
+  }
+  out->packed_len = 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void add(struct out *out,
+  const char *fmt, ...) {
+  char text[LINE_SIZE];
+  va_list args;
+  size_t len;
+
+  va_start(args, fmt);
+  vsnprintf(text, sizeof(text), fmt, args);
+  va_end(args);
+  len = strlen(text);
+  if (out->packed_len + len >= sizeof(out->packed)) {
+    flush(out);
+  }
+
+  memcpy(out->packed + out->packed_len, text, len + 1);
+  out->packed_len += len;
 }
 
 /* A text as JSON, of which only printable ASCII can come here. */
@@ -157,54 +188,54 @@ static const char *json_time(int64_t when, char *buf, size_t bufsz) {
   return buf;
 }
 
-static void put_json_text(const struct out *out, const char *name,
+static void put_json_text(struct out *out, const char *name,
   const char *text, const char *end) {
   char buf[LINE_SIZE - 60];
 
-  put(out, "\"%s\": \"%s\"%s", name, quote(text, buf, sizeof(buf)), end);
+  add(out, "\"%s\": \"%s\"%s", name, quote(text, buf, sizeof(buf)), end);
 }
 
-static void put_json_addr(const struct out *out, const char *name,
+static void put_json_addr(struct out *out, const char *name,
   uint32_t addr) {
   char buf[32];
 
-  put(out, "\"%s\": %s,", name, json_addr(addr, buf, sizeof(buf)));
+  add(out, "\"%s\": %s,", name, json_addr(addr, buf, sizeof(buf)));
 }
 
-static void put_json_time(const struct out *out, const char *name,
+static void put_json_time(struct out *out, const char *name,
   int64_t when) {
   char buf[32];
 
-  put(out, "\"%s\": %s,", name, json_time(when, buf, sizeof(buf)));
+  add(out, "\"%s\": %s,", name, json_time(when, buf, sizeof(buf)));
 }
 
-static void put_json_sources(const struct out *out,
+static void put_json_sources(struct out *out,
   const struct extip_table_status *status) {
-  put(out, "\"sources\": [");
+  add(out, "\"sources\": [");
   for (uint32_t i = 0; i < status->source_count; i++) {
     const struct extip_table_source *source = &status->sources[i];
 
-    put(out, "{");
+    add(out, "{");
     put_json_text(out, "source", source->text, ",");
     put_json_text(out, "status", source->status, ",");
     put_json_text(out, "reason", source->reason, ",");
     put_json_addr(out, "address", source->addr);
     put_json_time(out, "asked", source->asked);
     put_json_time(out, "answered", source->answered);
-    put(out, "\"latency_ms\": %u", source->latency_ms);
-    put(out, "}%s", i + 1 < status->source_count ? "," : "");
+    add(out, "\"latency_ms\": %u", source->latency_ms);
+    add(out, "}%s", i + 1 < status->source_count ? "," : "");
   }
-  put(out, "]");
+  add(out, "]");
 }
 
 void extip_status_json(const struct extip_table_answer *answer,
   const struct extip_table_status *status, int last, extip_line line,
   void *user) {
   static const struct extip_table_status nothing;
-  struct out out = { line, user };
+  struct out out = { .line = line, .user = user };
 
   status = status != NULL ? status : &nothing;
-  put(&out, "{");
+  add(&out, "{");
   put_json_text(&out, "server", answer->key, ",");
   put_json_addr(&out, "address", answer->addr);
   put_json_addr(&out, "previous", answer->previous);
@@ -213,11 +244,12 @@ void extip_status_json(const struct extip_table_answer *answer,
   put_json_time(&out, "next_round", status->next);
   put_json_time(&out, "round_began", status->began);
   put_json_time(&out, "round_ended", status->ended);
-  put(&out, "\"rounds\": %llu,", (unsigned long long) status->rounds);
-  put(&out, "\"failures\": %u,", status->failures);
-  put(&out, "\"quorum\": %u,", status->quorum);
-  put(&out, "\"helper\": %u,", status->helper);
+  add(&out, "\"rounds\": %llu,", (unsigned long long) status->rounds);
+  add(&out, "\"failures\": %u,", status->failures);
+  add(&out, "\"quorum\": %u,", status->quorum);
+  add(&out, "\"helper\": %u,", status->helper);
   put_json_text(&out, "verdict", status->verdict, ",");
   put_json_sources(&out, status);
-  put(&out, "}%s", last ? "" : ",");
+  add(&out, "}%s", last ? "" : ",");
+  flush(&out);
 }

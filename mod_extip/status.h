@@ -16,7 +16,7 @@
 
 #include "table.h"
 
-/* Lines go out one by one: printable ASCII, below 300 bytes, as ftpdctl and its
+/* Lines go out one by one: printable ASCII, below 900 bytes, as ftpdctl and its
  * older and newer daemons take them. */
 typedef void (*extip_line)(void *user, const char *line);
 

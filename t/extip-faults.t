@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use BadServer;
+use JSON::PP qw(decode_json);
 use Server;
 use Test::More;
 
@@ -14,23 +15,18 @@ plan skip_all => 'a network namespace of its own needs root' unless Net::private
 
 my $tool = "$Server::BUILD/tools/extip-round";
 my $slow = $ENV{SANITIZE} ? 3 : 1;
-my $timeout = 1500 * $slow;
+my $timeout = 3000 * $slow;    # of a round that has 133 sources and a slow server
 
 my $bad = BadServer->start(dns => 1);
-my $resolv = "$bad->{dir}/resolv.conf";
-open my $file, '>', $resolv or die $!;
-print $file "nameserver 127.0.0.2\n";
-close $file;
+Net::resolver($bad->{host});
 
-# Runs one round over sources (array references of words), with BadServer's DNS
-# in the place of the host's; each one's [status, address, ms, reason].
+# Runs one round over sources (array references of words); each one's [status,
+# address, ms, reason].
 sub round {
   my ($sources, @options) = @_;
   my @words = map { (@$_, ',') } @$sources;
   pop @words;
-  open my $out, '-|', 'unshare', '-m', 'sh', '-c',
-    'mount --bind "$0" /etc/resolv.conf && exec "$@"', $resolv,
-    $tool, '-t', $timeout, '-c', $bad->ca, @options, @words or die "unshare: $!";
+  open my $out, '-|', $tool, '-t', $timeout, '-c', $bad->ca, @options, @words or die "$tool: $!";
   my @lines = <$out>;
   close $out or die "extip-round: $?";
   return map { [/^\S+ \[(.*?)\] (\S+) peer \S+ (\d+) ms: (.*)$/] } @lines;
@@ -178,6 +174,8 @@ my @cases = (
   ['STUN over TCP: error reply', [$bad->stream('error')],  'stun', qr/error 401 Unauthorized/],
 );
 
+# One round, and nothing of ProFTPD.
+
 my @answers = round([map { $_->[1] } @cases]);
 is(scalar @answers, scalar @cases, 'every source has an answer');
 my $slowest = 0;
@@ -191,5 +189,103 @@ for my $i (0 .. $#cases) {
   $slowest = $got->[2] if $got->[2] > $slowest;
 }
 cmp_ok($slowest, '<', $timeout + 1000, 'the round takes one time-out, not their sum');
+
+# The same faults through a real daemon: a virtual host each, whose only source
+# first tells the truth and then has the fault.
+
+if (my $reason = Server::unavailable()) {
+  diag $reason;
+  done_testing;
+  exit;
+}
+
+sub switchable {
+  my (undef, $source, $status) = @{ $_[0] };
+  my ($uri, @words) = @$source;
+  return 0 if $status eq 'ok' or @words && $words[1] !~ /^json/;
+  return $uri =~ m{^http://\Q@{[$bad->at('http')]}\E/}
+    || grep { $uri eq $_ } (map { $bad->stun($_) } keys %BadServer::STUN), map { $bad->stream($_) } keys %BadServer::STREAM;
+}
+
+sub sources { return join '', map { 'ExtIPSource ' . join(' ', map { qq("$_") } @$_) . "\n" } @_ }
+
+sub status {
+  my ($server) = @_;
+  my ($exit, $said) = $server->ctl('extip', 'status', 'json');
+  my $all = eval { decode_json($said) } // [];
+  return map { ($_->{server} =~ m{:(\d+) } ? $1 : 0) => $_ } @$all;
+}
+
+# The status of each virtual host after COUNT rounds more than it has had: two
+# make a lie that is told twice an address.
+sub after_rounds {
+  my ($server, $count) = @_;
+  my %before = status($server);
+  my %after;
+  Net::wait_for(sub {
+    %after = status($server);
+    !grep { ($after{$_}{rounds} // 0) < $before{$_}{rounds} + $count } keys %before;
+  }, 60 * $slow) or diag 'the rounds did not go on';
+  return %after;
+}
+
+my @switchable = grep { switchable($_) } @cases;
+my @others = grep { !switchable($_) && $_->[2] ne 'ok' } @cases;
+my $seconds = 1 * $slow;
+my $common = "ExtIPEngine on\nExtIPTimeout ${seconds}s\nExtIPRefresh 1s 1s\nExtIPCACertificate " . $bad->ca . "\n";
+
+# A table has room for 64 answers.
+while (my @part = splice @switchable, 0, 60) {
+  my $port = 3000;
+  my $hosts = join '', map { $port++; "<VirtualHost 127.0.0.1>\nPort $port\n$common@{[sources($_->[1])]}</VirtualHost>\n" } @part;
+  $bad->behave;
+  my $server = Server->start(modules => ['mod_extip'],
+    config => sub { "ExtIPTable $_[0]{dir}/state/extip.tab\n$hosts" });
+  ok(Net::wait_for(sub { my %status = status($server); @part == grep { ($_->{address} // '') eq BadServer::GOOD } values %status },
+    30 * $slow), @part . ' virtual hosts know the truth') or diag explain { status($server) };
+  $bad->misbehave;
+  my %status = after_rounds($server, 2);
+
+  $port = 3000;
+  for my $case (@part) {
+    my ($name, undef, $wanted, $reason) = @$case;
+    my $got = $status{ ++$port };
+    my $source = $got->{sources}[0];
+    my $log = $server->log . $server->stderr;
+    ok($got->{address} eq BadServer::GOOD && !$got->{previous} && $source->{status} eq $wanted
+        && ($wanted eq 'timeout' || $source->{reason} =~ $reason)
+        && $log =~ /:$port .*: source \S+: $wanted: /
+        && $log =~ /:$port .*: no decision, .*: keeping \Q@{[BadServer::GOOD]}\E$/m,
+      "$name: the known address stays, status and log name the fault")
+      or diag explain($got), $log =~ /.*:$port .*/g;
+  }
+  $server->stop;
+}
+
+# The others, which nothing makes tell the truth: with three good sources each.
+{
+  my @good = ([$bad->http('/good')], [$bad->stun('good')], ['dns:good.example']);
+  my $port = 3000;
+  my ($hosts, @groups) = ('');
+  while (my @part = splice @others, 0, 13) {
+    push @groups, \@part;
+    $port++;
+    $hosts .= "<VirtualHost 127.0.0.1>\nPort $port\n$common@{[sources((map { $_->[1] } @part), @good)]}</VirtualHost>\n";
+  }
+  my $server = Server->start(modules => ['mod_extip'],
+    config => sub { "ExtIPTable $_[0]{dir}/state/extip.tab\n$hosts" });
+  my %status = after_rounds($server, 2);
+  $port = 3000;
+  for my $part (@groups) {
+    my $got = $status{ ++$port };
+    is($got->{address}, BadServer::GOOD, 'three good sources decide, whatever ' . @$part . ' others do');
+    for my $i (0 .. $#$part) {
+      my ($name, undef, $wanted) = @{ $part->[$i] };
+      is($got->{sources}[$i]{status}, $wanted, "$name: status names the fault");
+    }
+  }
+  $server->stop;
+  unlike($server->log . $server->stderr, qr/address is now (?!\Q@{[BadServer::GOOD]}\E)/, 'no lie was ever adopted');
+}
 
 done_testing;

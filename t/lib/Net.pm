@@ -7,10 +7,11 @@ package Net;
 use strict;
 use warnings;
 use Fcntl ();
+use File::Temp ();
 use IO::Socket::IP;
 use Time::HiRes qw(sleep time);
 
-use constant CLONE_NEWNET => 0x40000000;
+use constant { CLONE_NEWNET => 0x40000000, CLONE_NEWNS => 0x00020000 };
 
 my $private;
 
@@ -33,6 +34,20 @@ sub private {
   return 0 if syscall($unshare, CLONE_NEWNET) != 0;
   system('ip link set lo up') == 0 or die "no loopback in the namespace";
   return $private = 1;
+}
+
+# Gives this process, and what it starts, a resolv.conf with one name server.
+sub resolver {
+  my ($address) = @_;
+  my $unshare = number('unshare') or die 'this perl does not know unshare(2)';
+  my ($file, $path) = File::Temp::tempfile('resolv-XXXXXX', TMPDIR => 1);
+  print $file "nameserver $address\n";
+  chmod 0644, $file;
+  close $file;
+  syscall($unshare, CLONE_NEWNS) == 0 or die "unshare: $!";
+  system('mount', '--make-rprivate', '/') == 0 or die 'no mount namespace of its own';
+  system('mount', '--bind', $path, '/etc/resolv.conf') == 0 or die "cannot mount over /etc/resolv.conf";
+  unlink $path;    # the mount keeps it
 }
 
 # The reason why this machine cannot have named namespaces, or nothing.
