@@ -122,6 +122,7 @@ for (1 .. $hups) {
 is($done, $hups, "$hups times SIGHUP, $hups times another helper");
 is_deeply([keys %seen], ['9.9.9.9'], 'old and new sessions announce the address throughout');
 1 while sysread $data, my $rest, 1 << 20;
+close $data;
 is(($transfer->reply)[0], 226, 'the download comes to its end');
 $transfer->quit;
 Net::wait_for(sub { $server->children == 2 }, 5);
