@@ -37,7 +37,8 @@ sub seen {
 sub download {
   my ($lab, $from, $url, %opt) = @_;
   my @curl = ('curl', '--silent', '--verbose', '--ssl-reqd', '--insecure', '--user', 'ftp:ftp',
-    '--disable-epsv', '--no-ftp-skip-pasv-ip', '--connect-timeout', 3, '--max-time', $opt{limit} // 10,
+    '--disable-epsv', '--no-ftp-skip-pasv-ip', '--connect-timeout', 3, '--fail-early', '--max-time', $opt{limit} // 10,
+    '--write-out', '%{size_download} bytes\n',
     map({ ('--output', '/dev/null', $_) } $url, @{ $opt{then} // [] }));
   note('$ curl --ssl-reqd --disable-epsv --no-ftp-skip-pasv-ip ' . join ' ', $url, @{ $opt{then} // [] })
     unless $opt{quiet};
@@ -71,7 +72,7 @@ An FTPS server behind a NAT router, before and after.
 EOT
 
 # Both servers serve the same files; TransferRate makes a download take 12 s.
-my $common = Server::tls() . "TransferRate RETR 100\nTimeoutLinger 1\n";
+my $common = Server::tls(dir => $lab->dir) . "TransferRate RETR 100\nTimeoutLinger 1\n";
 my $nat = <<'EOC' . $common;
 ExtIPEngine on
 ExtIPSource stun:stun.example
@@ -106,6 +107,7 @@ heading('a. Stock ProFTPD: the 227 reply carries a private address');
 heading('b. With the modules: the same client, the same transfer');
 my $server = files($lab->server(
   modules => ['mod_tls', 'mod_extip', 'mod_natpasv', 'mod_keepalive'],
+  ($keep ? (keep => $lab->dir . '/server') : ()),
   config  => sub { table($_[0]) . $nat . "KeepaliveEngine on\nKeepaliveRule * interval 1s\n" },
 ));
 Net::wait_for(sub { ($server->ctl('extip', 'status'))[1] =~ /\Q$old\E/ }, 10);
@@ -157,7 +159,8 @@ heading('e. The router forgets idle connections after 4 s, a download takes 12 s
       my ($status, undef, $seconds, $said) = download($lab, 'client', "$url{$which}/long",
         then => ["$url{$which}/short"], limit => 20, quiet => 1);
       my $done = () = $said =~ /^< 226 /mg;
-      printf "%d %.1f %d\n%s", $status, $seconds, $done, $said;
+      my ($bytes) = $said =~ /^(\d+) bytes$/m;
+      printf "%d %.1f %d %d\n%s", $status, $seconds, $done, $bytes // 0, join '', $said =~ /^(?:[<>]|\* (?!TLS)).*\n/mg;
       CORE::exit(0);
     };
   }
@@ -165,14 +168,14 @@ heading('e. The router forgets idle connections after 4 s, a download takes 12 s
     $result{$_} = [split ' ', readline $pipe{$_}];
     push @{ $result{$_} }, do { local $/; readline $pipe{$_} };
   }
-  my ($status, $seconds, $done) = @{ $result{without} };
-  seen($status == 28 && $done < 2,
-    sprintf 'without: all bytes arrive, the 226 never does; the client gave up after %.0f s', $seconds)
-    or note($result{without}[3]);
+  my ($status, $seconds, $done, $bytes) = @{ $result{without} };
+  seen($status == 28 && $done == 0 && $bytes == 1_200_000,
+    sprintf 'without: all 1,200,000 bytes arrive, the 226 never does; the client gave up after %.0f s', $seconds)
+    or note($result{without}[4]);
   ($status, $seconds, $done) = @{ $result{with} };
   seen($status == 0 && $done == 2,
     sprintf 'with: 226 after the last byte, and a second transfer on the same connection (%.0f s in all)', $seconds)
-    or note($result{with}[3]);
+    or note($result{with}[4]);
   note('$ ftpdctl keepalive status', ($server->ctl('keepalive', 'status'))[1]);
 }
 

@@ -44,7 +44,7 @@ sub unavailable {
 # forget  => seconds after which the router forgets an idle connection
 # control => port of the control connection that the router forwards (21)
 # ports   => data ports that it forwards ('60000-60099')
-# keep    => a name for a laboratory that stays up until remove() is called
+# keep    => a name for a laboratory that stays up until remove(name)
 sub new {
   my ($class, %opt) = @_;
   my $self = bless {
@@ -54,10 +54,15 @@ sub new {
     prefix   => $opt{keep} // sprintf('nat%d-%d', $$, ++$count),
     external => '198.51.100.7',
     owner    => $$,
-    dir      => File::Temp::tempdir('natlab-XXXXXX', TMPDIR => 1),
   }, $class;
+  if ($opt{keep}) {
+    remove($opt{keep});
+    make_path($self->{dir} = "/run/$opt{keep}");
+  } else {
+    $self->{dir} = File::Temp::tempdir('natlab-XXXXXX', TMPDIR => 1);
+    $self->hire_janitor;
+  }
   chmod 0755, $self->{dir};
-  $opt{keep} ? remove($opt{keep}) : $self->hire_janitor;
   $self->build;
   return $self;
 }
@@ -92,6 +97,7 @@ sub hire_janitor {
 # Ends all processes of a laboratory and takes its namespaces away.
 sub remove {
   my ($prefix) = @_;
+  remove_tree("/run/$prefix");
   for my $ns (map { namespace($prefix, $_) } @HOSTS) {
     next unless -e "/run/netns/$ns";
     my @pids = split ' ', `ip netns pids $ns 2>/dev/null`;

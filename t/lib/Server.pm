@@ -26,9 +26,9 @@ sub unavailable {
   return;
 }
 
-# A TLS key pair for the whole test run, made once.
+# A TLS key pair for the whole test run, or in a directory that outlives it.
 sub certificate {
-  my $dir = File::Temp::tempdir('proftpd-test-cert-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+  my $dir = shift // File::Temp::tempdir('proftpd-test-cert-XXXXXX', TMPDIR => 1, CLEANUP => 1);
   my $pem = "$dir/server.pem";
   system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ftp.example"
     . " -addext subjectAltName=DNS:ftp.example,IP:127.0.0.1"
@@ -42,7 +42,7 @@ my $certificate;
 # A block for config => that turns on FTPS with a certificate of its own.
 sub tls {
   my (%opt) = @_;
-  $certificate //= certificate();
+  $certificate //= certificate($opt{dir});
   my $protocol = $opt{protocol} // 'TLSv1.2 TLSv1.3';
   my $options  = $opt{options}  // 'NoSessionReuseRequired';
   return <<"EOC";
