@@ -155,4 +155,12 @@ subtest 'nothing is left over' => sub {
   }
 };
 
+subtest 'the words of a status' => sub {
+  my ($names) = Server::slurp("$FindBin::Bin/../mod_extip/round.c") =~ /status_names\[\] = \{(.*?)\};/s;
+  my @words = $names =~ /"(.*?)"/g;
+  cmp_ok(scalar @words, '>=', 15, 'are known');
+  my $page = Server::slurp("$FindBin::Bin/../mod_extip/sources.html");
+  like($page, qr{<tr><td><code>\Q$_\E</code></td>}, "'$_' is explained on the page about sources") for @words;
+};
+
 done_testing;
