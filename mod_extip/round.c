@@ -115,6 +115,7 @@ void extip_job_fail_errno(struct extip_job *job, int error, const char *what) {
       status = EXTIP_REFUSED;
       break;
     case EADDRNOTAVAIL:
+    case EAGAIN:
     case EMFILE:
     case ENFILE:
     case ENOMEM:

@@ -42,6 +42,8 @@ my @cases = (
   ['the plain truth over STUN',   [$bad->stun('good')],   'ok'],
   ['the plain truth over TCP',    [$bad->stream('good')], 'ok'],
   ['the truth over TCP, byte by byte', [$bad->stream('drip')], 'ok'],
+  ['an alternate server over UDP', [$bad->stun('alternate')], 'ok'],
+  ['an alternate server over TCP', [$bad->stream('alternate')], 'ok'],
   ['the plain truth over TLS',    [$bad->stuns('good')],  'ok'],
   ['the plain truth in DNS',      ['dns:good.example'],   'ok'],
   ['EC2',                         [$bad->cloud('ec2')],   'ok'],
@@ -171,6 +173,7 @@ my @cases = (
   ['STUN over TCP: HTTP',      [$bad->stream('http')],     'malformed', qr/not a STUN message/],
   ['STUN over TCP: another transaction id', [$bad->stream('wrong-id')], 'malformed', qr/wrong transaction id/],
   ['STUN over TCP: 64 KiB',    [$bad->stream('huge')],     'malformed', qr/not a STUN message/],
+  ['STUN over TCP: alternate server twice', [$bad->stream('alternate-loop')], 'stun', qr/another server twice/],
   ['STUN over TCP: error reply', [$bad->stream('error')],  'stun', qr/error 401 Unauthorized/],
 );
 

@@ -123,8 +123,8 @@ our %HTTP = (
   '/503' => reply(LIE, status => '503 Service Unavailable'),
 );
 
-# STUN over UDP: the datagrams that answer a request. A code reference gets
-# its transaction id, the socket and the client.
+# STUN over UDP: the datagrams that answer a request, given its transaction id,
+# the socket, the client and the server.
 
 sub message { my ($type, $id, $attrs) = @_; return pack('n n N', $type, length $attrs, 0x2112a442) . $id . $attrs }
 sub attr { my ($type, $value) = @_; return pack('n n', $type, length $value) . $value . "\0" x (-length($value) % 4) }
@@ -162,6 +162,7 @@ our %STUN = (
   'bad-error'    => sub { message(0x0111, $_[0], mapped(LIE)) },
   'alternate-loop'     => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $_[1]->sockport) . inet_aton($_[1]->sockhost))) },
   'alternate-loopback' => sub { failure($_[0], 300, 'Try', attr(0x8023, address('127.0.0.1'))) },
+  'alternate'    => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $_[3]->port('stun-good')) . inet_aton($_[1]->sockhost))) },
   'alternate-port-0'   => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, 0) . inet_aton($_[1]->sockhost))) },
   'private'      => sub { success($_[0], mapped('10.1.2.3')) },
   'cgnat'        => sub { success($_[0], mapped('100.127.255.254')) },
@@ -183,10 +184,19 @@ our %STUN = (
   'junk-only' => sub { map { pack 'N*', 0x01010000, 0x2112a442, map { int rand 2**32 } 1 .. 3 } 1 .. 10_000 },
 );
 
-# STUN over TCP, or whatever else answers there: bytes for the request's id.
+# STUN over TCP, or whatever else answers there, given the connection, the
+# request's transaction id and the server.
 our %STREAM = (
   'good'      => sub { my ($client, $id) = @_; print $client success($id, mapped(GOOD)) },
   'client'    => sub { my ($client, $id) = @_; print $client success($id, mapped($client->peerhost)) },
+  'alternate' => sub {
+    my ($client, $id, $self) = @_;
+    print $client failure($id, 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $self->port('stream-good')) . inet_aton($client->sockhost)));
+  },
+  'alternate-loop' => sub {
+    my ($client, $id) = @_;
+    print $client failure($id, 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $client->sockport) . inet_aton($client->sockhost)));
+  },
   'drip'      => sub { my ($client, $id) = @_; for (split //, success($id, mapped(GOOD))) { print $client $_; sleep 0.005 } },
   'silent'    => sub { sleep HANG },
   'half'      => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24); sleep HANG },
@@ -368,7 +378,7 @@ sub serve_stream {
     sysread($client, $request, 20, length $request) or return;
   }
   $self->asked("stream-$fault");
-  $STREAM{ $self->behaves ? 'good' : $fault }->($client, substr $request, 8, 12);
+  $STREAM{ $self->behaves ? 'good' : $fault }->($client, substr($request, 8, 12), $self);
 }
 
 sub answer_stun {
@@ -377,7 +387,7 @@ sub answer_stun {
   $self->asked($fault);
   # By the thousand: others are not to wait for that.
   return if $fault =~ /^junk/ and (fork // 0);
-  $socket->send($_, 0, $client) for $STUN{ $self->behaves ? 'good' : $fault }->(substr($request, 8, 12), $socket, $client);
+  $socket->send($_, 0, $client) for $STUN{ $self->behaves ? 'good' : $fault }->(substr($request, 8, 12), $socket, $client, $self);
   POSIX::_exit(0) if $fault =~ /^junk/;
 }
 
