@@ -14,15 +14,14 @@
 
 #include <poll.h>
 
-/* The table is ours to use: whole, and with our lock on it. */
-static int prepare(struct natpasv_terms *terms) {
-  int mended;
+/* A table that was whole so short a time ago is not looked at again when the
+ * port comes back. */
+#define MEND_MS 10
 
-  if (terms->table.self == 0 && natpasv_table_enrol(&terms->table) < 0) {
-    return -1;
-  }
+static int mend(struct natpasv_terms *terms) {
+  int mended = natpasv_table_mend(&terms->table);
 
-  mended = natpasv_table_mend(&terms->table);
+  terms->mended_ms = natpasv_now_ms();
   if (mended > 0) {
     natpasv_log(PR_LOG_NOTICE,
       "table '%s' was damaged: its head or length was put right, leases stay "
@@ -30,6 +29,14 @@ static int prepare(struct natpasv_terms *terms) {
       natpasv_table_path());
   }
   return mended < 0 ? -1 : 0;
+}
+
+/* The table is ours to use: whole, and with our lock on it. */
+static int prepare(struct natpasv_terms *terms) {
+  if (terms->table.self == 0 && natpasv_table_enrol(&terms->table) < 0) {
+    return -1;
+  }
+  return mend(terms);
 }
 
 /* One try: a listener; or NULL with EBUSY when no port is free. */
@@ -205,7 +212,7 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
 }
 
 void natpasv_return(struct natpasv_terms *terms, unsigned port) {
-  if (natpasv_table_mend(&terms->table) < 0) {
+  if (natpasv_now_ms() - terms->mended_ms > MEND_MS && mend(terms) < 0) {
     return;
   }
 

@@ -25,6 +25,7 @@ struct natpasv_terms {
   struct natpasv_row *row;         /* where it is counted, or NULL */
   struct natpasv_lessee lessee;
   struct natpasv_table table;
+  uint64_t mended_ms; /* when it was last looked at for damage */
 };
 
 /* Room for the cause in words. */

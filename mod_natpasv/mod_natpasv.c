@@ -42,6 +42,7 @@ static struct {
   int engine;
   const struct natpasv_rule *rule;
   struct natpasv_terms terms;
+  int published; /* as notes, these: */
   char port[8];
   char pool[NATPASV_POOL_MAX + 1];
   char address[INET_ADDRSTRLEN];
@@ -236,19 +237,18 @@ static uint32_t client_key(const pr_netaddr_t *addr) {
     NATPASV_HASH, pr_netaddr_get_inaddr(addr), pr_netaddr_get_inaddr_len(addr));
 }
 
-static void set_note(const char *name, char *value) {
-  if (pr_table_get(session.notes, name, NULL) == NULL) {
-    (void) pr_table_add(session.notes, name, value, 0);
-  }
-}
-
 static void publish(const char *pool, unsigned port, const char *address) {
   (void) pr_snprintf(state.port, sizeof(state.port), "%u", port);
   sstrncpy(state.pool, pool, sizeof(state.pool));
   sstrncpy(state.address, address, sizeof(state.address));
-  set_note("mod_natpasv.pool", state.pool);
-  set_note("mod_natpasv.port", state.port);
-  set_note("mod_natpasv.address", state.address);
+
+  /* The table of notes keeps pointers. */
+  if (!state.published) {
+    state.published = TRUE;
+    (void) pr_table_add(session.notes, "mod_natpasv.pool", state.pool, 0);
+    (void) pr_table_add(session.notes, "mod_natpasv.port", state.port, 0);
+    (void) pr_table_add(session.notes, "mod_natpasv.address", state.address, 0);
+  }
 }
 
 static void choose_terms(void) {
@@ -371,11 +371,13 @@ MODRET natpasv_pasv(cmd_rec *cmd) {
     *dot = ',';
   }
 
-  /* Not localised: clients look for this text. */
+  /* Not localised: clients look for this text. Sent now, not after POST_CMD and
+   * LOG_CMD: the client connects while these run. */
   pr_log_debug(
     DEBUG1, "Entering Passive Mode (%s,%u,%u).", text, port >> 8, port & 255);
-  pr_response_add(
+  pr_response_send(
     R_227, "Entering Passive Mode (%s,%u,%u).", text, port >> 8, port & 255);
+  natpasv_listener_prepare(session.d->local_addr);
   return PR_HANDLED(cmd);
 }
 
@@ -411,7 +413,8 @@ MODRET natpasv_epsv(cmd_rec *cmd) {
 
   /* RFC 2428, 3: the address fields of the reply are blank. */
   pr_log_debug(DEBUG1, "Entering Extended Passive Mode (|||%u|)", port);
-  pr_response_add(R_229, "Entering Extended Passive Mode (|||%u|)", port);
+  pr_response_send(R_229, "Entering Extended Passive Mode (|||%u|)", port);
+  natpasv_listener_prepare(session.d->local_addr);
   return PR_HANDLED(cmd);
 }
 
