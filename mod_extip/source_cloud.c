@@ -28,6 +28,12 @@ struct cloud {
   const char *header;     /* of the request for the address, or NULL */
   const char *mark;       /* header line of each genuine reply, or NULL */
   const char *no_address; /* what 404 or an empty reply means */
+
+  /* Asked for when there is no address at the first path, if not NULL: JSON,
+   * where the address is here, and there must be none there. */
+  const char *second_path;
+  char *here;
+  char *there;
 };
 
 /* EC2: IMDSv2 only, as hardened instances want it. */
@@ -47,11 +53,16 @@ static const struct cloud gce = {
   .no_address = "the first interface has no external IPv4 address",
 };
 
+/* Addresses of the Standard SKU, which today are all, are not where those of
+ * the Basic SKU were, load balancer or not. */
 static const struct cloud azure = {
   .path = "/metadata/instance/network/interface/0/ipv4/ipAddress/0/"
           "publicIpAddress?api-version=2021-02-01&format=text",
   .header = "Metadata: true",
   .no_address = "the first interface has no public IPv4 address",
+  .second_path = "/metadata/loadbalancer?api-version=2020-10-01",
+  .here = "/loadbalancer/publicIpAddresses/0/frontendIpAddress",
+  .there = "/loadbalancer/publicIpAddresses/1/frontendIpAddress",
 };
 
 struct state {
@@ -60,6 +71,7 @@ struct state {
   struct in_addr addrs[EXTIP_LOOKUP_MAX];
   size_t addr_count;
   char *token; /* the whole header, once there is one */
+  bool second; /* the second path was asked for */
 };
 
 static void start(struct extip_job *job) {
@@ -153,15 +165,54 @@ static bool has_header(const struct extip_http *http, const char *line) {
   return false;
 }
 
+/* The address in the reply; -1 with WHY. */
+static int extract(
+  const struct state *state, struct in_addr *addr, char *why, size_t whysz) {
+  const struct extip_http *http = &state->http;
+  const struct extip_extract_input input = { http->head, http->head_len,
+    http->body, http->body_len };
+  struct extip_extract how = { .kind = EXTIP_EXTRACT_BODY };
+
+  if (state->second) {
+    how.kind = EXTIP_EXTRACT_JSON;
+    how.arg = state->cloud->there;
+    if (extip_extract_run(&how, &input, addr, why, whysz) == 0) {
+      snprintf(why, whysz, "more than one public address");
+      return -1;
+    }
+    how.arg = state->cloud->here;
+  }
+  return extip_extract_run(&how, &input, addr, why, whysz);
+}
+
+static void take_address(struct extip_job *job) {
+  struct state *state = job->state;
+  const struct cloud *cloud = state->cloud;
+  const struct extip_http *http = &state->http;
+  bool none =
+    http->status == 404 || (http->status == 200 && http->body_len == 0);
+  struct in_addr addr;
+  char why[EXTIP_REASON_MAX];
+
+  if (none && cloud->second_path != NULL && !state->second) {
+    state->second = true;
+    ask(job, "GET", cloud->second_path, cloud->header);
+  } else if (none) {
+    extip_job_fail(
+      job, EXTIP_HTTP, "HTTP status %ld: %s", http->status, cloud->no_address);
+  } else if (http->status != 200) {
+    extip_http_fail_status(http, job);
+  } else if (extract(state, &addr, why, sizeof(why)) < 0) {
+    extip_job_fail(job, EXTIP_MALFORMED, "%s", why);
+  } else {
+    extip_job_answer(job, addr);
+  }
+}
+
 static void transferred(struct extip_job *job, CURLcode code) {
   struct state *state = job->state;
   const struct cloud *cloud = state->cloud;
   const struct extip_http *http = &state->http;
-  struct extip_extract body = { 0 };
-  struct extip_extract_input input = { http->head, http->head_len, http->body,
-    http->body_len };
-  struct in_addr addr;
-  char why[EXTIP_REASON_MAX];
 
   if (!extip_http_received(&state->http, job, code)) {
     return;
@@ -169,23 +220,13 @@ static void transferred(struct extip_job *job, CURLcode code) {
   if (cloud->mark != NULL && !has_header(http, cloud->mark)) {
     extip_job_fail(
       job, EXTIP_MALFORMED, "no header \"%s\" in the reply", cloud->mark);
-  } else if (cloud->token_path != NULL && state->token == NULL) {
-    if (http->status == 200) {
-      take_token(job);
-    } else {
-      extip_job_fail(
-        job, EXTIP_HTTP, "HTTP status %ld for the token", http->status);
-    }
-  } else if (http->status == 404 ||
-             (http->status == 200 && http->body_len == 0)) {
-    extip_job_fail(
-      job, EXTIP_HTTP, "HTTP status %ld: %s", http->status, cloud->no_address);
-  } else if (http->status != 200) {
-    extip_http_fail_status(http, job);
-  } else if (extip_extract_run(&body, &input, &addr, why, sizeof(why)) < 0) {
-    extip_job_fail(job, EXTIP_MALFORMED, "%s", why);
+  } else if (cloud->token_path == NULL || state->token != NULL) {
+    take_address(job);
+  } else if (http->status == 200) {
+    take_token(job);
   } else {
-    extip_job_answer(job, addr);
+    extip_job_fail(
+      job, EXTIP_HTTP, "HTTP status %ld for the token", http->status);
   }
 }
 

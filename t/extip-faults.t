@@ -49,6 +49,7 @@ my @cases = (
   ['EC2',                         [$bad->cloud('ec2')],   'ok'],
   ['Google Compute Engine',       [$bad->cloud('gce')],   'ok'],
   ['Azure',                       [$bad->cloud('azure')], 'ok'],
+  ['Azure with an address of the Standard SKU', [$bad->cloud('azure', 'none')], 'ok'],
   ['a redirect',                  [$bad->http('/to-good')], 'ok'],
   ['three redirects',             [$bad->http('/to-good-3')], 'ok'],
 
@@ -132,6 +133,12 @@ my @cases = (
   ["another name's (STUN)",   [$bad->stuns('wrong-name')],   'tls', qr/name|match/],
 
   ['no metadata service',     ["ec2:127.0.0.2:1"],           'refused', qr/refused/],
+  ['EC2 without an address',  [$bad->cloud('ec2', 'none')],  'http', qr/404: the instance has no public/],
+  ['EC2 with a strange token', [$bad->cloud('ec2', 'bad')],  'malformed', qr/token/],
+  ['Compute Engine without an address', [$bad->cloud('gce', 'none')], 'http', qr/404: the first interface has no/],
+  ['somebody else in the place of Compute Engine', [$bad->cloud('gce', 'bad')], 'malformed', qr/no header "Metadata-Flavor: Google"/],
+  ['Azure with two addresses', [$bad->cloud('azure', 'bad')], 'malformed', qr/more than one/],
+  ['Azure without an address', ['azure:' . $bad->at('http')], 'http', qr/404: the first interface has no/],
   ['EC2 without tokens',      ['ec2:' . $bad->at('stream-http')], 'http', qr/status 400 for the token/],
 
   (map { ["STUN: $_->[0]", [$bad->stun($_->[1])], 'timeout', qr/discarded [1-9]\d*, the last: $_->[2]/] }

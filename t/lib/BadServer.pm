@@ -208,18 +208,40 @@ our %STREAM = (
   'error'     => sub { my ($client, $id) = @_; print $client failure($id, 401, 'Unauthorized') },
 );
 
-# The metadata services, as they are when all is well.
+# The metadata services, as they are when all is well; and with a fault (a path
+# before theirs cannot be: a port of their own).
 my $TOKEN = 'AQAEAbcd-_==';
+my $EC2   = '/latest/meta-data/public-ipv4';
+my $GCE   = '/computeMetadata/v1/instance/network-interfaces/0/access-configs/0/external-ip';
+my $AZURE = '/metadata/instance/network/interface/0/ipv4/ipAddress/0/publicIpAddress?api-version=2021-02-01&format=text';
+my $AZURE_2 = '/metadata/loadbalancer?api-version=2020-10-01';
+
+sub only_with { my ($pattern, $answer, $otherwise) = @_; return sub { $_[0] =~ $pattern ? $answer : reply('', status => $otherwise) } }
+
+sub azure_2 {
+  my $addresses = join ', ', map { qq({"frontendIpAddress": "$_", "privateIpAddress": "10.0.0.4"}) } @_;
+  return only_with(qr/^metadata: true\r/mi, reply(qq({"loadbalancer": {"publicIpAddresses": [$addresses], "inboundRules": []}})), '400 Bad Request');
+}
+
 our %CLOUD = (
-  'PUT /latest/api/token' => sub { my ($head) = @_; $head =~ /^x-aws-ec2-metadata-token-ttl-seconds: \d+\r/mi ? reply($TOKEN) : reply('', status => '400 Bad Request') },
-  'GET /latest/meta-data/public-ipv4' => sub { my ($head) = @_; $head =~ /^x-aws-ec2-metadata-token: \Q$TOKEN\E\r/mi ? reply(GOOD) : reply('', status => '401 Unauthorized') },
-  'GET /computeMetadata/v1/instance/network-interfaces/0/access-configs/0/external-ip' => sub {
-    my ($head) = @_;
-    $head =~ /^metadata-flavor: google\r/mi ? reply(GOOD, headers => ['Metadata-Flavor: Google']) : reply('', status => '403 Forbidden');
+  'good' => {
+    'PUT /latest/api/token' => only_with(qr/^x-aws-ec2-metadata-token-ttl-seconds: \d+\r/mi, reply($TOKEN), '400 Bad Request'),
+    "GET $EC2"   => only_with(qr/^x-aws-ec2-metadata-token: \Q$TOKEN\E\r/mi, reply(GOOD), '401 Unauthorized'),
+    "GET $GCE"   => only_with(qr/^metadata-flavor: google\r/mi, reply(GOOD, headers => ['Metadata-Flavor: Google']), '403 Forbidden'),
+    "GET $AZURE" => only_with(qr/^metadata: true\r/mi, reply(GOOD), '400 Bad Request'),
   },
-  'GET /metadata/instance/network/interface/0/ipv4/ipAddress/0/publicIpAddress?api-version=2021-02-01&format=text' => sub {
-    my ($head) = @_;
-    $head =~ /^metadata: true\r/mi ? reply(GOOD) : reply('', status => '400 Bad Request');
+  # No address at all; for Azure, it is a Standard SKU.
+  'none' => {
+    'PUT /latest/api/token' => reply($TOKEN),
+    "GET $GCE"     => reply('', status => '404 Not Found', headers => ['Metadata-Flavor: Google']),
+    "GET $AZURE"   => reply(''),
+    "GET $AZURE_2" => azure_2(GOOD),
+  },
+  'bad' => {
+    'PUT /latest/api/token' => reply("two words"),
+    "GET $GCE"     => reply(LIE),
+    "GET $AZURE"   => reply(''),
+    "GET $AZURE_2" => azure_2(LIE, GOOD),
   },
 );
 
@@ -242,6 +264,9 @@ sub start {
   $self->make_certificates;
 
   my %tcp = map { $_ => [sub { $self->serve_http(@_) }] } 'http', 'http-2';
+  for my $cloud (keys %CLOUD) {
+    $tcp{"cloud-$cloud"} = [sub { $self->serve_http(@_, $CLOUD{$cloud}) }];
+  }
   for my $which (@CERTIFICATES) {
     $tcp{"tls-$which"} = [sub { $self->serve_http(@_) }, $which];
     $tcp{"tlsstream-$which"} = [sub { $self->serve_stream(@_) }, $which, 'good'];
@@ -278,7 +303,7 @@ sub https  { my ($self, $which, $path) = @_; return 'https://' . $self->at("tls-
 sub stun   { my ($self, $fault) = @_; return 'stun:' . $self->at("stun-$fault") }
 sub stream { my ($self, $fault) = @_; return 'stun:' . $self->at("stream-$fault") . '?transport=tcp' }
 sub stuns  { my ($self, $which) = @_; return 'stuns:' . $self->at("tlsstream-$which") }
-sub cloud  { my ($self, $which) = @_; return "$which:" . $self->at('http') }
+sub cloud  { my ($self, $which, $state) = @_; return "$which:" . $self->at('cloud-' . ($state // 'good')) }
 sub ca    { my ($self) = @_; return "$self->{dir}/ca.pem" }
 
 sub behave    { my ($self) = @_; open my $flag, '>', "$self->{dir}/behave" or die $! }
@@ -354,7 +379,7 @@ sub accept_tcp {
 }
 
 sub serve_http {
-  my ($self, $client) = @_;
+  my ($self, $client, $cloud) = @_;
   my $head = '';
   while ($head !~ /\r\n\r\n/) {
     sysread($client, $head, 4096, length $head) or return;
@@ -362,12 +387,10 @@ sub serve_http {
   }
   my ($method, $path) = $head =~ m{^(\S+) (\S+) HTTP/1\.1\r\n} or return;
   $self->asked($path, $head);
-  my $answer = $CLOUD{"$method $path"};
-  if ($answer) {
-    $answer = $answer->($head);
-  } else {
-    $answer = $self->behaves ? $HTTP{ $path =~ /json/ ? '/json' : '/good' } : $HTTP{ $path =~ s/\?.*//r } // reply('', status => '404 Not Found');
-  }
+  my $answer = $cloud ? $cloud->{"$method $path"}
+    : $HTTP{ !$self->behaves ? $path =~ s/\?.*//r : $path =~ /json/ ? '/json' : '/good' };
+  $answer = $answer->($head) if $cloud and ref $answer;
+  $answer //= reply('', status => '404 Not Found');
   return ref $answer ? $answer->($client, $self) : print $client $answer;
 }
 
