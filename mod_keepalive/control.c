@@ -199,7 +199,7 @@ static enum keepalive_result send_ticket(void) {
 }
 
 enum keepalive_result keepalive_control_send(enum keepalive_method method) {
-  char text[KEEPALIVE_REPLY_TEXT] = TELNET_NOP;
+  char nop[] = TELNET_NOP, more;
   enum keepalive_result res;
 
   if (is_being_written()) {
@@ -217,11 +217,12 @@ enum keepalive_result keepalive_control_send(enum keepalive_method method) {
       break;
 
     case KEEPALIVE_REPLY:
-      res = write_out(text, keepalive_reply_grow(&reply, text));
+      more = keepalive_reply_grow(&reply);
+      res = write_out(&more, 1);
       break;
 
     default:
-      res = write_out(text, strlen(TELNET_NOP));
+      res = write_out(nop, strlen(nop));
       break;
   }
 

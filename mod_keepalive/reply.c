@@ -21,9 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Up to the code the bytes are those of the stock reply, which then simply goes
+ * on; after it the reply has more than one line.
+ */
 #define CODE "226"
+#define CODE_LEN 3
 #define OPENING CODE "-Transferring"
-#define NEXT_LINE "\r\n" CODE "-."
 
 /* Lines of 5,000 bytes break PHP, gftp and wget; 900 no client. */
 #define LINE_MAX_LEN 900
@@ -33,28 +36,30 @@
  */
 #define HELD_MAX (128 * 1024)
 
-size_t keepalive_reply_grow(struct keepalive_reply *reply, char *text) {
-  const char *more = ".";
+char keepalive_reply_grow(struct keepalive_reply *reply) {
+  size_t at = reply->line++;
 
-  if (reply->state == KEEPALIVE_REPLY_NONE) {
-    reply->state = KEEPALIVE_REPLY_OPEN;
-    more = OPENING;
-
-  } else if (reply->line >= LINE_MAX_LEN) {
-    reply->line = 0;
-    more = NEXT_LINE;
+  reply->state = KEEPALIVE_REPLY_OPEN;
+  if (at <= CODE_LEN || (reply->lines == 0 && at < strlen(OPENING))) {
+    return OPENING[at];
   }
 
-  reply->line += strlen(more);
-  memcpy(text, more, strlen(more));
-  return strlen(more);
+  if (at < LINE_MAX_LEN) {
+    return '.';
+  }
+
+  if (at == LINE_MAX_LEN) {
+    return '\r';
+  }
+
+  reply->line = 0;
+  reply->lines++;
+  return '\n';
 }
 
 static int has_code(const char *text, size_t len, char separator) {
-  size_t code_len = strlen(CODE);
-
-  return len > code_len && memcmp(text, CODE, code_len) == 0 &&
-         text[code_len] == separator;
+  return len > CODE_LEN && memcmp(text, CODE, CODE_LEN) == 0 &&
+         text[CODE_LEN] == separator;
 }
 
 enum keepalive_reply_fate keepalive_reply_judge(struct keepalive_reply *reply,
@@ -109,28 +114,42 @@ size_t keepalive_reply_join_size(const struct keepalive_reply *reply,
   return strlen("\r\n") + len + reply->held_len;
 }
 
+/* What ends the open line, and what of the text is out already. */
+static const char *end_line(const struct keepalive_reply *reply, size_t *out) {
+  *out = 0;
+  if (reply->line <= CODE_LEN) {
+    *out = reply->line;
+    return "";
+  }
+
+  return reply->line <= LINE_MAX_LEN ? "\r\n" : "\n";
+}
+
 size_t keepalive_reply_join(struct keepalive_reply *reply, const char *text,
-  size_t len, char *out) {
-  size_t out_len = 0;
+  size_t len, char *joined) {
+  const char *before = "";
+  size_t joined_len, out = 0;
+  int is_last = has_code(text, len, ' ');
 
   if (reply->state == KEEPALIVE_REPLY_OPEN) {
-    memcpy(out, "\r\n", 2);
-    out_len = 2;
+    before = end_line(reply, &out);
     reply->state = KEEPALIVE_REPLY_ENDING;
   }
 
-  memcpy(out + out_len, text, len);
-  out_len += len;
+  joined_len = strlen(before);
+  memcpy(joined, before, joined_len);
+  memcpy(joined + joined_len, text + out, len - out);
+  joined_len += len - out;
 
-  if (has_code(text, len, ' ')) {
+  if (is_last) {
     if (reply->held_len > 0) {
-      memcpy(out + out_len, reply->held, reply->held_len);
-      out_len += reply->held_len;
+      memcpy(joined + joined_len, reply->held, reply->held_len);
+      joined_len += reply->held_len;
     }
     keepalive_reply_reset(reply);
   }
 
-  return out_len;
+  return joined_len;
 }
 
 void keepalive_reply_reset(struct keepalive_reply *reply) {

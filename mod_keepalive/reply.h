@@ -14,12 +14,9 @@
 
 #include <stddef.h>
 
-/* Room for what keepalive_reply_grow() writes. */
-#define KEEPALIVE_REPLY_TEXT 24
-
 enum keepalive_reply_state {
   KEEPALIVE_REPLY_NONE,   /* nothing was said: replies are stock */
-  KEEPALIVE_REPLY_OPEN,   /* "226-..." is out, its line has no end yet */
+  KEEPALIVE_REPLY_OPEN,   /* its first bytes are out */
   KEEPALIVE_REPLY_ENDING, /* further lines of it follow */
   KEEPALIVE_REPLY_BROKEN  /* it cannot be kept: nothing more may be said */
 };
@@ -27,6 +24,7 @@ enum keepalive_reply_state {
 struct keepalive_reply {
   enum keepalive_reply_state state;
   size_t line; /* bytes in the line so far */
+  int lines;   /* before it */
   char *held;  /* replies to other commands, until this one has ended */
   size_t held_len;
 };
@@ -39,10 +37,8 @@ enum keepalive_reply_fate {
   KEEPALIVE_REPLY_DROP  /* the reply is broken: not written */
 };
 
-/* The next keepalive: opens the reply, or makes it one byte longer.  Returns
- * the number of bytes.
- */
-size_t keepalive_reply_grow(struct keepalive_reply *reply, char *text);
+/* The next keepalive: one byte, which opens the reply or makes it longer. */
+char keepalive_reply_grow(struct keepalive_reply *reply);
 
 /* `foreign' is true for what does not belong to the transfer's own final reply.
  * A final reply that is not 226 breaks the open one: the state says so.
@@ -58,7 +54,7 @@ int keepalive_reply_hold(struct keepalive_reply *reply, const char *text,
 size_t keepalive_reply_join_size(const struct keepalive_reply *reply,
   size_t len);
 size_t keepalive_reply_join(struct keepalive_reply *reply, const char *text,
-  size_t len, char *out);
+  size_t len, char *joined);
 
 /* Forgets everything: the state is NONE. */
 void keepalive_reply_reset(struct keepalive_reply *reply);
