@@ -58,11 +58,21 @@ static void read_quest(const struct extip_quest *quest,
   sstrncpy(answer->key, quest->key, sizeof(answer->key));
 }
 
+/* ftpdctl refuses an answer of more than 1,024 lines. */
+#define TEXT_LINES_MAX 1000
+
 static void show_text(pr_ctrls_t *ctrl) {
   struct extip_table_answer answer;
   struct extip_table_status status;
 
   for (size_t i = 0; i < ctrl_plan->quest_count; i++) {
+    if (ctrl->ctrls_cb_resps != NULL &&
+        ctrl->ctrls_cb_resps->nelts > TEXT_LINES_MAX - EXTIP_STATUS_LINES_MAX) {
+      (void) pr_ctrls_add_response(ctrl, "%zu more: see 'ftpdctl extip status "
+        "json'", ctrl_plan->quest_count - i);
+      return;
+    }
+
     read_quest(&ctrl_plan->quests[i], &answer, &status);
     extip_status_text(&answer, &status, time(NULL), add_line, ctrl);
   }

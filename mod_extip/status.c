@@ -80,13 +80,16 @@ static const char *show_time(int64_t when, int64_t now, char *buf,
 
 static void put_source(const struct out *out,
   const struct extip_table_source *source, int64_t now) {
-  char text[WORD_SIZE], reason[WORD_SIZE], when[64], addr[INET_ADDRSTRLEN];
+  char text[WORD_SIZE], reason[WORD_SIZE], status[sizeof(source->status)];
+  char when[64], addr[INET_ADDRSTRLEN];
 
   extip_printable(text, sizeof(text), source->text, strlen(source->text));
   extip_printable(reason, sizeof(reason), source->reason,
     strlen(source->reason));
+  extip_printable(status, sizeof(status), source->status,
+    strlen(source->status));
   put(out, "  %-11s %-15s %5u ms  %s",
-    source->status[0] != '\0' ? source->status : "not asked",
+    status[0] != '\0' ? status : "not asked",
     show_addr(source->addr, addr), source->latency_ms, text);
   if (reason[0] != '\0') {
     put(out, "              %s", reason);

@@ -20,6 +20,9 @@
  * older and newer daemons take them. */
 typedef void (*extip_line)(void *user, const char *line);
 
+/* The most lines that extip_status_text() makes. */
+#define EXTIP_STATUS_LINES_MAX (8 + 3 * EXTIP_TABLE_SOURCES)
+
 /* One answer as lines of text. STATUS is NULL when there is none. NOW: seconds
  * since the epoch. */
 void extip_status_text(const struct extip_table_answer *answer,

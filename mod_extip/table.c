@@ -30,7 +30,9 @@
 
 /* A reader that meets the writer in both copies tries again; more often than
  * this in a row means that they are damaged. */
-#define READ_TRIES 100
+#define READ_TRIES 5
+
+#define TIME_MAX INT64_C(253402300799) /* the end of the year 9999 */
 
 struct header {
   uint64_t magic;
@@ -41,7 +43,7 @@ struct header {
 
 /* One copy of a record; the one with the higher number counts. */
 struct copy_head {
-  uint64_t number; /* from 1; 0: never written */
+  uint64_t number; /* from 1, counts up and around; 0: never written */
   uint64_t check;  /* of number and payload, at this place in the file */
 };
 
@@ -165,6 +167,15 @@ static int read_copy(int fd, const struct kind *kind, size_t record, int which,
   return 0;
 }
 
+/* No writer counts that far, but the file can say so. */
+static bool is_newer(uint64_t number, uint64_t than) {
+  return than == 0 || (int64_t) (number - than) > 0;
+}
+
+static uint64_t next_number(uint64_t number) {
+  return number == UINT64_MAX ? 1 : number + 1;
+}
+
 /* The newer of the copies that are whole: its number in *WHICH; or -1 in it when
  * the record was never written. One attempt: -1 with errno EBADMSG when there
  * is only damage. */
@@ -185,7 +196,7 @@ static int read_newest(int fd, const struct kind *kind, size_t record,
     }
 
     damaged |= state == COPY_DAMAGED;
-    if (state == COPY_WHOLE && copy.head.number > *number) {
+    if (state == COPY_WHOLE && is_newer(copy.head.number, *number)) {
       *number = copy.head.number;
       *which = i;
       memcpy(payload, copy.bytes + sizeof(copy.head), kind->size);
@@ -238,10 +249,22 @@ static int write_record(int fd, const struct kind *kind, size_t record,
   int older = newest == 0;
   off_t place = copy_place(kind, record, older);
 
-  copy.head.number = number + 1;
+  copy.head.number = next_number(number);
   copy.head.check = copy_checksum(&copy.head, place, payload, kind->size);
   memcpy(copy.bytes + sizeof(copy.head), payload, kind->size);
   return write_whole(fd, copy.bytes, sizeof(copy.head) + kind->size, place);
+}
+
+/* Whatever has the right checksum: nobody who reads it need be careful. */
+
+static void end_with_nul(char *text, size_t size) {
+  text[size - 1] = '\0';
+}
+
+static void keep_in_range(int64_t *when) {
+  if (*when < 0 || *when > TIME_MAX) {
+    *when = 0;
+  }
 }
 
 int extip_table_read(int fd, size_t record, struct extip_table_answer *answer) {
@@ -249,12 +272,10 @@ int extip_table_read(int fd, size_t record, struct extip_table_answer *answer) {
     return -1;
   }
 
-  answer->key[sizeof(answer->key) - 1] = '\0';
+  end_with_nul(answer->key, sizeof(answer->key));
+  keep_in_range(&answer->since);
+  keep_in_range(&answer->confirmed);
   return 0;
-}
-
-static void end_with_nul(char *text, size_t size) {
-  text[size - 1] = '\0';
 }
 
 int extip_table_read_status(int fd, size_t record,
@@ -264,6 +285,9 @@ int extip_table_read_status(int fd, size_t record,
   }
 
   end_with_nul(status->verdict, sizeof(status->verdict));
+  keep_in_range(&status->next);
+  keep_in_range(&status->began);
+  keep_in_range(&status->ended);
   if (status->source_count > EXTIP_TABLE_SOURCES) {
     status->source_count = EXTIP_TABLE_SOURCES;
   }
@@ -274,6 +298,8 @@ int extip_table_read_status(int fd, size_t record,
     end_with_nul(source->text, sizeof(source->text));
     end_with_nul(source->reason, sizeof(source->reason));
     end_with_nul(source->status, sizeof(source->status));
+    keep_in_range(&source->asked);
+    keep_in_range(&source->answered);
   }
 
   return 0;
