@@ -6,6 +6,7 @@ package ExtIP;
 use strict;
 use warnings;
 use Client;
+use IO::Socket::INET;
 use Net;
 use Nginx;
 use Server;
@@ -23,6 +24,34 @@ sub addresses {
 sub webs {
   my $number = 2;
   return map { Nginx->start(host => '127.0.0.' . $number++, port => 8080, answer => $_) } @_;
+}
+
+# A web server whose answers are these, one a request; the last one stays.
+sub script {
+  my ($host, @answers) = @_;
+  my $socket = IO::Socket::INET->new(LocalAddr => $host, LocalPort => 8080, Listen => 20, ReuseAddr => 1)
+    or die "script: $!";
+  my $pid = fork // die "fork: $!";
+  return bless { pid => $pid, host => $host, owner => $$ }, 'ExtIP::Script' if $pid;
+  while (my $client = $socket->accept) {
+    while (defined(my $line = readline $client)) { last if $line !~ /\S/ }
+    my $text = @answers > 1 ? shift @answers : $answers[0];
+    print $client "HTTP/1.0 200 OK\r\nContent-Length: @{[length $text]}\r\n\r\n$text";
+    close $client;
+  }
+}
+sub ExtIP::Script::uri { return "http://$_[0]{host}:8080/" }
+sub ExtIP::Script::DESTROY {
+  my ($self) = @_;
+  return unless $self->{owner} == $$;
+  local $?;
+  kill 'KILL', $self->{pid};
+  waitpid $self->{pid}, 0;
+}
+
+# Servers that accept connections and say nothing, for as long as these live.
+sub deaf {
+  return map { IO::Socket::INET->new(LocalAddr => $_, LocalPort => 8080, Listen => 20) || die "$_: $!" } @_;
 }
 
 # Directives: the engine with these sources (web servers or URIs).
@@ -54,7 +83,8 @@ sub announced { my ($client) = @_; return ($client->pasv)[0] // "$client->{code}
 
 sub status { my ($server, @words) = @_; return ($server->ctl('extip', 'status', @words))[1] }
 
-sub log { my ($server) = @_; return $server->stderr . $server->log }
+# In the foreground ProFTPD may write a line to both.
+sub log { my ($server) = @_; my %seen; return join '', grep { !$seen{$_}++ } map { /(.*\n)/g } $server->stderr, $server->log }
 
 # Waits for the log line of an address; true when it is there.
 sub known {
