@@ -34,7 +34,8 @@ struct extip_round {
   const struct extip_round_opts *opts;
   CURLM *multi;
   int64_t start;
-  bool ended; /* by opts */
+  int64_t end; /* the last deadline */
+  bool ended;  /* by opts */
 
   struct extip_job *jobs;
   size_t job_count;
@@ -194,7 +195,8 @@ static const struct extip_lookup *find_lookup(
 
 /* NULL with errno. */
 static const struct extip_lookup *add_lookup(
-  struct extip_round *round, const char *name, unsigned timeout_ms) {
+  struct extip_round *round, const char *name) {
+  int64_t left = round->end - extip_now();
   size_t count = round->lookup_count + 1;
   struct extip_lookup **lookups =
     realloc(round->lookups, count * sizeof(*lookups));
@@ -203,7 +205,7 @@ static const struct extip_lookup *add_lookup(
     return NULL;
   }
   round->lookups = lookups;
-  lookups[count - 1] = extip_lookup_start(name, timeout_ms);
+  lookups[count - 1] = extip_lookup_start(name, left > 0 ? (unsigned) left : 0);
   if (lookups[count - 1] == NULL) {
     return NULL;
   }
@@ -236,9 +238,7 @@ void extip_job_resolve(struct extip_job *job, const char *host) {
   }
   lookup = find_lookup(job->round, host);
   if (lookup == NULL) {
-    int64_t left = job->deadline - extip_now();
-
-    lookup = add_lookup(job->round, host, left > 0 ? (unsigned) left : 0);
+    lookup = add_lookup(job->round, host);
   }
   if (lookup == NULL) {
     extip_job_fail_errno(job, errno, "cannot start to resolve the name");
@@ -447,6 +447,7 @@ static int begin(
     job->query = &queries[i];
     job->driver = drivers[queries[i].source->kind];
     job->deadline = round->start + queries[i].timeout_ms;
+    round->end = job->deadline > round->end ? job->deadline : round->end;
     job->fd = -1;
     job->tick_at = -1;
   }

@@ -198,7 +198,6 @@ static void transmit(struct extip_job *job) {
     extip_job_fail(job, EXTIP_UNREACHABLE, "cannot send 20 bytes at once");
   } else {
     state->asked = true;
-    readable(job); /* what TLS has already taken off the socket */
   }
 }
 

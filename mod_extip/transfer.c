@@ -115,8 +115,8 @@ static int set_all(struct extip_transfer *transfer, struct extip_job *job,
   fault |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
   fault |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   fault |= curl_easy_setopt(easy, CURLOPT_IPRESOLVE, CURL_IPRESOLVE_V4);
-  fault |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
-  fault |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+  fault |=
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* nor the environment's */
   fault |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
   fault |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 

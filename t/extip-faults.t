@@ -226,76 +226,93 @@ sub status {
   return map { ($_->{server} =~ m{:(\d+) } ? $1 : 0) => $_ } @$all;
 }
 
-# The status of each virtual host after COUNT rounds more than it has had: two
-# make a lie that is told twice an address.
+# The status of each virtual host when it has had as many rounds as %$wanted says.
 sub after_rounds {
-  my ($server, $count) = @_;
-  my %before = status($server);
-  my %after;
+  my ($server, $wanted) = @_;
+  my %status;
   Net::wait_for(sub {
-    %after = status($server);
-    !grep { ($after{$_}{rounds} // 0) < $before{$_}{rounds} + $count } keys %before;
+    %status = status($server);
+    !grep { ($status{$_}{rounds} // 0) < $wanted->{$_} } keys %$wanted;
   }, 60 * $slow) or diag 'the rounds did not go on';
-  return %after;
+  return %status;
 }
+
+# What is left of this round and two more: so often must a lie be told to be
+# an address.
+sub three_more { my %status = status($_[0]); return { map { $_ => $status{$_}{rounds} + 3 } keys %status } }
 
 my @switchable = grep { switchable($_) } @cases;
 my @others = grep { !switchable($_) && $_->[2] ne 'ok' } @cases;
 my $seconds = 1 * $slow;
 my $common = "ExtIPEngine on\nExtIPTimeout ${seconds}s\nExtIPRefresh 1s 1s\nExtIPCACertificate " . $bad->ca . "\n";
 
-# A table has room for 64 answers.
-while (my @part = splice @switchable, 0, 60) {
-  my $port = 3000;
-  my $hosts = join '', map { $port++; "<VirtualHost 127.0.0.1>\nPort $port\n$common@{[sources($_->[1])]}</VirtualHost>\n" } @part;
-  $bad->behave;
+# A daemon with a virtual host for each of these lists of sources.
+my $next_port = 3000;
+sub daemon {
+  my (@lists) = @_;
+  my $first = $next_port + 1;
+  my $hosts = join '', map { $next_port++; "<VirtualHost 127.0.0.1>\nPort $next_port\n$common@{[sources(@$_)]}</VirtualHost>\n" } @lists;
   my $server = Server->start(modules => ['mod_extip'],
     config => sub { "ExtIPTable $_[0]{dir}/state/extip.tab\n$hosts" });
-  ok(Net::wait_for(sub { my %status = status($server); @part == grep { ($_->{address} // '') eq BadServer::GOOD } values %status },
-    30 * $slow), @part . ' virtual hosts know the truth') or diag explain { status($server) };
-  $bad->misbehave;
-  my %status = after_rounds($server, 2);
+  return ($server, $first);
+}
 
-  $port = 3000;
-  for my $case (@part) {
+sub everything_logged { my ($server) = @_; return $server->log . $server->stderr }
+
+# All daemons at the same time: most of it is waiting. A table has room for 64
+# answers. Faults that cannot be turned on later have three good sources at
+# their side instead.
+$bad->behave;
+my (@alone, @together);
+while (my @part = splice @switchable, 0, 60) {
+  push @alone, [\@part, daemon(map { [$_->[1]] } @part)];
+}
+my @good = ([$bad->http('/good')], [$bad->stun('good')], ['dns:good.example']);
+my @groups;
+while (my @part = splice @others, 0, 13) {
+  push @groups, \@part;
+}
+my ($others, $others_port) = daemon(map { [(map { $_->[1] } @$_), @good] } @groups);
+
+for (@alone) {
+  my ($part, $server) = @$_;
+  ok(Net::wait_for(sub {
+    my %status = status($server);
+    @$part == grep { ($_->{address} // '') eq BadServer::GOOD } values %status;
+  }, 30 * $slow), @$part . ' virtual hosts know the truth') or diag explain { status($server) };
+}
+$bad->misbehave;
+push @$_, three_more($_->[1]) for @alone;
+
+for (@alone) {
+  my ($part, $server, $port, $wanted) = @$_;
+  my %status = after_rounds($server, $wanted);
+  my $log = everything_logged($server);
+  for my $case (@$part) {
     my ($name, undef, $wanted, $reason) = @$case;
-    my $got = $status{ ++$port };
+    my $got = $status{$port};
     my $source = $got->{sources}[0];
-    my $log = $server->log . $server->stderr;
-    ok($got->{address} eq BadServer::GOOD && !$got->{previous} && $source->{status} eq $wanted
+    ok(($got->{address} // '') eq BadServer::GOOD && !$got->{previous} && $source->{status} eq $wanted
         && ($wanted eq 'timeout' || $source->{reason} =~ $reason)
         && $log =~ /:$port .*: source \S+: $wanted: /
         && $log =~ /:$port .*: no decision, .*: keeping \Q@{[BadServer::GOOD]}\E$/m,
       "$name: the known address stays, status and log name the fault")
       or diag explain($got), $log =~ /.*:$port .*/g;
+    $port++;
   }
   $server->stop;
 }
 
-# The others, which nothing makes tell the truth: with three good sources each.
-{
-  my @good = ([$bad->http('/good')], [$bad->stun('good')], ['dns:good.example']);
-  my $port = 3000;
-  my ($hosts, @groups) = ('');
-  while (my @part = splice @others, 0, 13) {
-    push @groups, \@part;
-    $port++;
-    $hosts .= "<VirtualHost 127.0.0.1>\nPort $port\n$common@{[sources((map { $_->[1] } @part), @good)]}</VirtualHost>\n";
+my %status = after_rounds($others, { map { $others_port + $_ => 2 } 0 .. $#groups });
+for my $part (@groups) {
+  my $got = $status{ $others_port++ };
+  is($got->{address}, BadServer::GOOD, 'three good sources decide, whatever ' . @$part . ' others do');
+  for my $i (0 .. $#$part) {
+    my ($name, undef, $wanted) = @{ $part->[$i] };
+    is($got->{sources}[$i]{status}, $wanted, "$name: status names the fault");
   }
-  my $server = Server->start(modules => ['mod_extip'],
-    config => sub { "ExtIPTable $_[0]{dir}/state/extip.tab\n$hosts" });
-  my %status = after_rounds($server, 2);
-  $port = 3000;
-  for my $part (@groups) {
-    my $got = $status{ ++$port };
-    is($got->{address}, BadServer::GOOD, 'three good sources decide, whatever ' . @$part . ' others do');
-    for my $i (0 .. $#$part) {
-      my ($name, undef, $wanted) = @{ $part->[$i] };
-      is($got->{sources}[$i]{status}, $wanted, "$name: status names the fault");
-    }
-  }
-  $server->stop;
-  unlike($server->log . $server->stderr, qr/address is now (?!\Q@{[BadServer::GOOD]}\E)/, 'no lie was ever adopted');
 }
+$others->stop;
+unlike(everything_logged($others), qr/address is now (?!\Q@{[BadServer::GOOD]}\E)/, 'no lie was ever adopted');
 
 done_testing;

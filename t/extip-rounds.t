@@ -62,8 +62,17 @@ subtest 'the local address' => sub {
 subtest 'certificates' => sub {
   my $url = $bad->https('good', '/good');
   like(scalar run($url), qr/\[ok\]/, 'the given authority counts');
-  like(scalar run('-c', '/etc/ssl/certs/ca-certificates.crt', $url), qr/\[tls\]/, 'and no other does');
   like(scalar run('-c', '/nonexistent.pem', $url), qr/\[local\].*nonexistent/, 'a file that is not there is a fault here');
+
+  # Makes BadServer's authority one of the system's, here.
+  my $system = "$bad->{dir}/system";
+  mkdir $system or die $!;
+  system('cp', $bad->ca, "$system/ca-certificates.crt") == 0
+    && system('cp', $bad->ca, "$system/ca.pem") == 0
+    && system("openssl rehash $system >/dev/null 2>&1") == 0
+    && system('mount', '--bind', $system, '/etc/ssl/certs') == 0 or die 'no directory of authorities';
+  like(scalar run('-c', '', $url), qr/\[ok\]/, 'without one, the authorities of the system count');
+  like(scalar run('-c', "$bad->{dir}/selfsigned.pem", $url), qr/\[tls\]/, 'but not beside a given one');
 };
 
 subtest 'the environment' => sub {
@@ -77,10 +86,8 @@ subtest 'the environment' => sub {
 };
 
 subtest 'STUN over UDP' => sub {
-  my ($ms) = run('-t', 8000, $bad->stun('third')) =~ /\[ok\].* (\d+) ms/;
+  my ($ms) = run('-t', 2500, $bad->stun('third'), ',', $bad->stun('silent')) =~ /\[ok\].* (\d+) ms/;
   cmp_ok($ms // 0, '>=', 1495, 'the third request is sent after 1.5 s, as RFC 8489 has it');
-  cmp_ok($ms // 9999, '<', 3400, 'and not later than the fourth would be');
-  run('-t', 2500, $bad->stun('silent'));
   is($bad->requests('silent'), 3, 'in 2.5 s there are three');
 };
 
@@ -133,7 +140,7 @@ subtest 'a resolver that does not answer' => sub {
 
 # Sockets, processes, threads and memory after many rounds of every kind.
 subtest 'nothing is left over' => sub {
-  my $rounds = $ENV{LONG} ? 10_000 : 60;
+  my $rounds = $ENV{LONG} ? 10_000 : 40;
   my @sources = map { ($_, ',') } $bad->stun('good'), $bad->stun('error'), $bad->stream('good'),
     $bad->stuns('good'), $bad->http('/good'), $bad->http('/to-good'), $bad->https('good', '/good'),
     $bad->http('/html'), 'http://127.0.0.2:1/', 'dns:good.example', 'dns:nx.example', 'if:lo', $bad->cloud('ec2');

@@ -4,7 +4,7 @@
  *
  *   <uri>: <status> <address or -> peer <address:port or -> <ms> ms: <reason>
  *
- * usage: extip-round [-b bind address] [-c CA file] [-t timeout in ms]
+ * usage: extip-round [-b bind address] [-c CA file or ''] [-t timeout in ms]
  *                    [-n rounds] [-f] [-w] uri [word]... [, uri [word]...]...
  *
  * -n: prints the last round, then "rounds <n> ms <all> rss <kB after a tenth>
@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
         inet_pton(AF_INET, optarg, &model.bind);
         break;
       case 'c':
-        model.ca_file = optarg;
+        model.ca_file = *optarg != '\0' ? optarg : NULL;
         break;
       case 't':
         model.timeout_ms = (unsigned) strtoul(optarg, NULL, 10);
