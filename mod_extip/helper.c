@@ -295,6 +295,7 @@ static void set_restart_timer(void) {
 }
 
 static int on_restart_timer(CALLBACK_FRAME) {
+  (void) p1, (void) p2, (void) p3, (void) data;
   if (extip_now() < restart_at) {
     set_restart_timer();
     return 0;
