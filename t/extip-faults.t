@@ -7,7 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use BadServer;
-use JSON::PP qw(decode_json);
+use JSON::PP qw(decode_json encode_json);
 use Server;
 use Test::More;
 
@@ -269,8 +269,8 @@ while (my @part = splice @switchable, 0, 60) {
 }
 my @good = ([$bad->http('/good')], [$bad->stun('good')], ['dns:good.example']);
 my @groups;
-while (my @part = splice @others, 0, 13) {
-  push @groups, \@part;
+while (my @part = splice @others, 0, 12) {
+  push @groups, [@part, ['a source with secrets', [$bad->http('/403?key=s3cret') =~ s{//}{//me:s3cret@}r, header => 'X-Key: s3cret'], 'http']];
 }
 my ($others, $others_port) = daemon(map { [(map { $_->[1] } @$_), @good] } @groups);
 
@@ -313,6 +313,8 @@ for my $part (@groups) {
   }
 }
 $others->stop;
+like(everything_logged($others), qr{http://\*\*\*\@\Q@{[$bad->at('http')]}\E/403\?\*\*\*: http: HTTP status 403}, 'a source is logged without its secrets');
+unlike(everything_logged($others) . encode_json(\%status), qr/s3cret/, 'which are nowhere else either');
 unlike(everything_logged($others), qr/address is now (?!\Q@{[BadServer::GOOD]}\E)/, 'no lie was ever adopted');
 
 done_testing;
