@@ -321,7 +321,8 @@ static int64_t to_wall_clock(int64_t due) {
   return time(NULL) + (due - extip_now() + 999) / 1000;
 }
 
-static void open_round(struct extip_engine *engine, struct pursuit *pursuit) {
+static void open_round(struct extip_engine *engine, struct pursuit *pursuit,
+  bool early) {
   const struct extip_quest *quest = pursuit->quest;
   int64_t now = time(NULL);
 
@@ -334,6 +335,7 @@ static void open_round(struct extip_engine *engine, struct pursuit *pursuit) {
   }
 
   pursuit->status.began = now;
+  pursuit->status.early = early ? now : pursuit->status.early;
   pursuit->status.ended = 0;
   write_status(engine, pursuit);
 }
@@ -418,7 +420,7 @@ void extip_engine_run(struct extip_engine *engine, int stop_fd) {
 
   for (size_t i = 0; i < engine->count; i++) {
     if (early || engine->pursuits[i].schedule.due <= now + JOIN_MS) {
-      open_round(engine, &engine->pursuits[i]);
+      open_round(engine, &engine->pursuits[i], early);
     }
   }
 
@@ -502,18 +504,30 @@ static bool same_sources(const struct extip_quest *quest,
  * us left behind. A clock that was set is no reason to wait. */
 static int64_t first_due(const struct pursuit *pursuit, enum extip_start start,
   const struct extip_table_status *before) {
-  int64_t wall = time(NULL), due = wall;
-  int64_t most = EXTIP_EARLY_GAP / 1000;
+  int64_t wait = before->next - time(NULL);
 
-  if (start == EXTIP_START_POLITE && pursuit->answer.addr != INADDR_ANY) {
-    due = before->began + most;
+  return start == EXTIP_START_NOW || pursuit->answer.addr == INADDR_ANY ||
+      wait < 0 || wait > pursuit->quest->refresh ?
+    0 :
+    wait * 1000;
+}
 
-  } else if (start == EXTIP_START_WHEN_DUE) {
-    due = before->next;
-    most = pursuit->quest->refresh;
+/* A SIGHUP asks for a round like any other early reason; when the last one was
+ * is in the table. */
+static void request_early_start(struct extip_engine *engine) {
+  int64_t now = extip_now(), ago = EXTIP_EARLY_GAP, wall = time(NULL);
+
+  for (size_t i = 0; i < engine->count; i++) {
+    int64_t this_ago = (wall - engine->pursuits[i].status.early) * 1000;
+
+    if (this_ago >= 0 && this_ago < ago) {
+      ago = this_ago;
+    }
   }
 
-  return due > wall && due <= wall + most ? (due - wall) * 1000 : 0;
+  engine->early.granted = true;
+  engine->early.last = now - ago;
+  extip_early_request(&engine->early, now, 0);
 }
 
 static void prepare(struct extip_engine *engine, struct pursuit *pursuit,
@@ -602,9 +616,8 @@ struct extip_engine *extip_engine_start(const struct extip_quest *quests,
     prepare(engine, &engine->pursuits[i], start);
   }
 
-  if (start == EXTIP_START_POLITE) {
-    engine->early.granted = true;
-    engine->early.last = extip_now();
+  if (start == EXTIP_START_EARLY) {
+    request_early_start(engine);
   }
 
   return engine;

@@ -46,9 +46,9 @@ struct extip_engine;
 /* When the first rounds are due. */
 enum extip_start {
   EXTIP_START_NOW,    /* at once */
-  EXTIP_START_POLITE, /* the same, but not for answers that are known and were
-                       * asked for within EXTIP_EARLY_GAP: after a SIGHUP */
-  EXTIP_START_WHEN_DUE /* when the process before us would have: with inetd */
+  EXTIP_START_EARLY,  /* as an early round, for what is known: after a SIGHUP */
+  EXTIP_START_WHEN_DUE /* when the process before us would have, for what is
+                        * known: with inetd */
 };
 
 /*

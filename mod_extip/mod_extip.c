@@ -500,7 +500,7 @@ static void extip_postparse_ev(const void *event_data, void *user_data) {
   plan = extip_plan_make(plan_pool, server_list);
 
   if (pr_define_exists(RUNNING_DEFINE)) {
-    start(EXTIP_START_POLITE);
+    start(EXTIP_START_EARLY);
   }
 }
 

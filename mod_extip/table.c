@@ -70,7 +70,7 @@ static const struct kind statuses = {
 _Static_assert(sizeof(struct extip_table_answer) == 128, "no padding on disk");
 _Static_assert(sizeof(struct extip_table_source) == 312, "no padding on disk");
 _Static_assert(sizeof(struct extip_table_status) ==
-  176 + EXTIP_TABLE_SOURCES * sizeof(struct extip_table_source),
+  184 + EXTIP_TABLE_SOURCES * sizeof(struct extip_table_source),
   "no padding on disk");
 
 /* FNV-1a: any single changed byte changes it. It guards against accidents; what
@@ -288,6 +288,7 @@ int extip_table_read_status(int fd, size_t record,
   keep_in_range(&status->next);
   keep_in_range(&status->began);
   keep_in_range(&status->ended);
+  keep_in_range(&status->early);
   if (status->source_count > EXTIP_TABLE_SOURCES) {
     status->source_count = EXTIP_TABLE_SOURCES;
   }

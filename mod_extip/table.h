@@ -57,6 +57,7 @@ struct extip_table_source {
 struct extip_table_status {
   int64_t next;                 /* when the next round is due */
   int64_t began, ended;         /* last round; began > ended: under way */
+  int64_t early;                /* when the last round before its time began */
   uint64_t rounds;              /* of this helper */
   uint32_t failures;            /* rounds in a row without a decision */
   uint32_t quorum;

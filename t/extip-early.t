@@ -1,0 +1,94 @@
+#!/usr/bin/perl
+# Rounds of mod_extip before their time: who can ask for one, how soon it comes,
+# and how often.
+
+use strict;
+use warnings;
+use Net 'private';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use ExtIP;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+if (my $reason = Server::unavailable()) {
+  plan skip_all => $reason;
+}
+
+ExtIP::addresses();
+my @web = ExtIP::webs('9.9.9.9', '9.9.9.9');
+my @addresses = ('9.9.9.9', '8.8.8.8');
+
+# A server with rounds far apart, and what happens in it when the address
+# changes and CODE is run: seconds until a session that was logged in before, and
+# one that was not, announce the new one.
+sub seconds_until_announced {
+  my ($code, @modules) = @_;
+  $_->answer($addresses[0]) for @web;
+  my $server = ExtIP::server(\@web, sub { @modules ? <<"EOC" : '' }, modules => ['mod_extip', @modules]);
+NATPasvEngine on
+NATPasvTable $_[0]{dir}/run/natpasv.tab
+NATPasvPool public 30000-30009
+NATPasvRule * pool public address extip
+EOC
+  ExtIP::known($server, $addresses[0]) or return;
+  my $client = ExtIP::client($server)->login;
+  ExtIP::announced($client);
+  $_->answer($addresses[1]) for @web;
+  my $begin = $code->($server, $client) // time;
+  my $came = Net::wait_for(sub { ExtIP::announced($client) eq $addresses[1] }, 20);
+  my $seconds = time - $begin;
+  is(ExtIP::announced(ExtIP::client($server)->login), $addresses[1], 'a new session announces the new address') if $came;
+  return ($came ? $seconds : 99, $server);
+}
+
+my ($seconds, $server) = seconds_until_announced(sub { system('ip addr add 192.0.2.1/32 dev lo'); time });
+cmp_ok($seconds, '<', 2, 'a new address on an interface: announced within 2 s');
+note "$seconds s after the address";
+
+# Twenty changes in a row are one reason for one round.
+my $requests = $web[0]->requests;
+for (2 .. 21) { system("ip addr add 192.0.2.$_/32 dev lo"); sleep 0.05 }
+sleep 2;
+cmp_ok($web[0]->requests - $requests, '<=', 1, 'twenty more changes of that kind: not more than one round in 10 s');
+system("ip addr del 192.0.2.$_/32 dev lo") for 1 .. 21;
+
+($seconds) = seconds_until_announced(sub { system('ip route add default dev lo'); time });
+cmp_ok($seconds, '<', 2, 'a new default route: announced within 2 s');
+note "$seconds s after the route";
+system('ip route del default dev lo');
+
+($seconds) = seconds_until_announced(sub { my ($s) = @_; $s->ctl('extip', 'refresh'); time });
+cmp_ok($seconds, '<', 2, 'ftpdctl extip refresh: announced within 2 s');
+note "$seconds s after ftpdctl";
+
+($seconds, $server) = seconds_until_announced(sub { $_[0]->hup; time });
+cmp_ok($seconds, '<', 2, 'SIGHUP: announced within 2 s');
+note "$seconds s after SIGHUP";
+$requests = $web[0]->requests;
+$server->hup;
+system('ip route add 192.0.2.0/24 dev lo');
+$server->ctl('extip', 'refresh');
+sleep 1;
+is($web[0]->requests, $requests, 'another SIGHUP, a route, ftpdctl: no round so soon after');
+system('ip route del 192.0.2.0/24 dev lo');
+
+SKIP: {
+  skip 'mod_natpasv is not built', 2 if !-e "$Server::BUILD/mod_natpasv.so";
+  my @natpasv = ('mod_natpasv');
+  # A client asks for a listener, is given the old address, cannot get there and
+  # asks for another.
+  ($seconds) = seconds_until_announced(sub {
+    my ($s, $client) = @_;
+    my $other = ExtIP::client($s)->login;
+    my $begin = time;
+    $other->pasv;
+    sleep 1.1;    # mod_natpasv does not count one that was given up sooner
+    $other->pasv;
+    return $begin;
+  }, @natpasv);
+  cmp_ok($seconds, '<', 3, 'a passive listener that nobody reached: announced within 3 s');
+  note "$seconds s after the listener";
+}
+
+done_testing;
