@@ -346,16 +346,19 @@ void extip_helper_stop(void) {
   helper_pid = 0;
 }
 
+static int read_status(const struct extip_table *table,
+  const struct extip_quest *quest, struct extip_table_status *status) {
+  int record = extip_table_find(table->read_fd, quest->key);
+
+  return record < 0 ? -1 :
+    extip_table_read_status(table->read_fd, (size_t) record, status);
+}
+
 static bool completed_a_round(pid_t pid) {
   struct extip_table_status status;
 
   for (size_t i = 0; i < helper_plan->quest_count; i++) {
-    int record =
-      extip_table_find(helper_table->read_fd, helper_plan->quests[i].key);
-
-    if (record >= 0 &&
-        extip_table_read_status(helper_table->read_fd, (size_t) record,
-          &status) == 0 &&
+    if (read_status(helper_table, &helper_plan->quests[i], &status) == 0 &&
         status.helper == (uint32_t) pid && status.rounds > 0) {
       return true;
     }
@@ -439,10 +442,31 @@ static void once_main(const struct extip_plan *plan, int table_fd) {
   _exit(0);
 }
 
+/* Spares most sessions the fork; the process that asks looks closer. */
+static bool nothing_is_due(const struct extip_plan *plan,
+  const struct extip_table *table) {
+  struct extip_table_status status;
+  int64_t now = time(NULL);
+
+  for (size_t i = 0; i < plan->quest_count; i++) {
+    if (read_status(table, &plan->quests[i], &status) < 0 ||
+        status.next <= now || status.next > now + plan->quests[i].refresh) {
+      return false;
+    }
+  }
+
+  return true;
+}
+
 void extip_helper_once(const struct extip_plan *plan,
   const struct extip_table *table) {
-  pid_t pid = fork_quietly();
+  pid_t pid;
 
+  if (nothing_is_due(plan, table)) {
+    return;
+  }
+
+  pid = fork_quietly();
   if (pid < 0) {
     extip_log(EXTIP_LOG_WARNING, "cannot ask for the external address: %s",
       strerror(errno));

@@ -1,0 +1,94 @@
+#!/usr/bin/perl
+# mod_extip with ServerType inetd: a session uses the table, and has a process of
+# its own ask when a round is due, for which no client waits.
+
+use strict;
+use warnings;
+use Net 'private';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use ExtIP;
+use IO::Socket::INET;
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+if (my $reason = Server::unavailable()) {
+  plan skip_all => $reason;
+}
+
+ExtIP::addresses();
+my @web = ExtIP::webs('9.9.9.9', '9.9.9.9');
+my $bind = $ExtIP::bind;
+
+# A server that is only configured; what inetd does is done here.
+sub configured {
+  my ($config) = @_;
+  return Server->new(bind => $bind, port => 2121, modules => ['mod_extip'], config => sub {
+    my ($s) = @_;
+    return ExtIP::config($s, @web) . "ServerType inetd\nExtIPLog $s->{dir}/extip.log\n$config";
+  });
+}
+
+my $inetd;
+sub inetd {
+  my ($server) = @_;
+  my $socket = IO::Socket::INET->new(LocalAddr => $bind, LocalPort => 2121, Listen => 20, ReuseAddr => 1) or die $!;
+  $inetd = fork // die "fork: $!";
+  return if $inetd;
+  $SIG{TERM} = 'DEFAULT';
+  $SIG{CHLD} = 'IGNORE';
+  %ENV = (%ENV, $server->environment);
+  while (1) {
+    my $client = $socket->accept or next;
+    next if fork;
+    $SIG{CHLD} = 'DEFAULT';
+    POSIX::dup2(fileno $client, $_) for 0, 1;
+    open STDERR, '>>', "$server->{dir}/stderr";
+    exec $server->command or POSIX::_exit(127);
+  }
+}
+
+sub stop { kill 'KILL', $inetd; waitpid $inetd, 0 }
+
+sub processes {
+  my ($server) = @_;
+  return grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/
+      && Server::slurp("/proc/$_/net/fib_trie") =~ /\Q$bind\E/ } map { /(\d+)/ } glob '/proc/[0-9]*';
+}
+
+sub known { my ($server) = @_; return Net::wait_for(sub { Server::slurp("$server->{dir}/extip.log") =~ /address is now 9\.9\.9\.9/ }, 10) }
+
+sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
+
+{
+  my $server = configured("ExtIPRefresh 1h\n");
+  inetd($server);
+  my $client = client()->login;
+  ok(known($server), 'the first session has the sources asked');
+  is(ExtIP::announced($client), '9.9.9.9', '... and announces what they say as soon as it is known');
+  is(ExtIP::announced(client()->login), '9.9.9.9', 'so does the next one') for 1 .. 3;
+  is($web[0]->requests, 1, 'one round is enough until the next is due');
+  ok(Net::wait_for(sub { !processes($server) }, 10), 'no process is left over');
+  unlike($server->stderr, qr/mod_extip/, 'nothing to complain about');
+  stop();
+}
+
+# Sources that say nothing: no client waits, one process at a time asks.
+{
+  $_->stop for @web;
+  my @deaf = ExtIP::deaf('127.0.0.2', '127.0.0.3');
+  my $server = configured("ExtIPRefresh 1h 1s\nExtIPTimeout 3s\nMasqueradeAddress 1.2.3.4\n");
+  inetd($server);
+  my @took;
+  my @clients = map { my $begin = time; my $c = client(); push @took, time - $begin; $c } 1 .. 8;
+  my ($longest) = sort { $b <=> $a } @took;
+  cmp_ok($longest, '<', $ENV{SANITIZE} ? 2.5 : 1.5, 'eight greetings do not wait for sources that hang');
+  is(ExtIP::announced($clients[0]->login), '1.2.3.4', 'MasqueradeAddress is announced');
+  ok(Net::wait_for(sub { processes($server) <= 1 }, 2), 'one process asks for all of them');
+  $_->quit for @clients;
+  ok(Net::wait_for(sub { !processes($server) }, 15), '... and ends after its round');
+  stop();
+}
+
+done_testing;
