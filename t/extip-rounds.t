@@ -94,7 +94,7 @@ subtest 'STUN over UDP' => sub {
 subtest 'the end of a round' => sub {
   my @hanging = map { ($bad->http("/hang-before?$_"), ',') } 1 .. 10;
   my ($said, $took) = run('-t', 1000, @hanging, $bad->http('/good'));
-  is(scalar(() = $said =~ /\[timeout\].* 1\d\d\d ms/g), 10, 'ten hanging sources time out') or diag $said;
+  is(scalar(() = $said =~ /\[timeout\].* [1-4]\d\d\d ms/g), 10, 'ten hanging sources time out') or diag $said;
   cmp_ok($took, '<', 5 * $slow, 'in the time of one');
 
   ($said, $took) = run('-t', 8000, '-f', @hanging, $bad->http('/good'));
