@@ -230,6 +230,10 @@ enum keepalive_result keepalive_control_send(enum keepalive_method method) {
   return res;
 }
 
+void keepalive_control_survived(double seconds) {
+  keepalive_history_survived(&history, seconds);
+}
+
 void keepalive_control_history(double silent, double probe, double *idle,
   double *survived) {
   double now = keepalive_now();

@@ -41,7 +41,8 @@ void keepalive_control_command(const cmd_rec *cmd, int within);
 /* Writes one keepalive by this method: tls, reply or telnet. */
 enum keepalive_result keepalive_control_send(enum keepalive_method method);
 
-/* What was silent for how long: see keepalive_history_end(). */
+/* See keepalive_history_survived() and keepalive_history_end(). */
+void keepalive_control_survived(double seconds);
 void keepalive_control_history(double silent, double probe, double *idle,
   double *survived);
 

@@ -31,6 +31,11 @@ static double most(double a, double b) {
   return a > b ? a : b;
 }
 
+void keepalive_history_survived(struct keepalive_history *history,
+  double seconds) {
+  history->survived = most(history->survived, seconds);
+}
+
 void keepalive_history_packet(struct keepalive_history *history, double now,
   double probe) {
   double silence = 0;
@@ -44,7 +49,7 @@ void keepalive_history_packet(struct keepalive_history *history, double now,
   }
 
   if (history->count == KEEPALIVE_PACKETS) {
-    history->survived = most(history->survived, history->packet[0].silence);
+    keepalive_history_survived(history, history->packet[0].silence);
     memmove(&history->packet[0], &history->packet[1],
       sizeof(history->packet[0]) * (KEEPALIVE_PACKETS - 1));
     history->count--;
@@ -90,7 +95,7 @@ unsigned int keepalive_history_advice(double idle, double survived) {
 
   /* What is known to hold, unless it is so much less that a guess is better. */
   if (survived >= 1 && survived * 4 >= idle) {
-    return (unsigned int) survived;
+    return survived >= 2 ? (unsigned int) (survived * 0.8) : 1;
   }
 
   return idle >= 2 ? (unsigned int) (idle / 2) : 1;

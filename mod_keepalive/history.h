@@ -21,7 +21,7 @@ struct keepalive_history {
     double silence; /* seconds before it */
   } packet[KEEPALIVE_PACKETS];
   int count;
-  double survived; /* longest silence before a packet that fell out */
+  double survived; /* longest that is known otherwise */
 };
 
 /* A packet went over the control connection, in either direction.  `probe' is
@@ -29,6 +29,10 @@ struct keepalive_history {
  */
 void keepalive_history_packet(struct keepalive_history *history, double now,
   double probe);
+
+/* A silence of so many seconds was survived. */
+void keepalive_history_survived(struct keepalive_history *history,
+  double seconds);
 
 /* The peer was last heard at `heard', and is gone by `now'.  Answers the
  * seconds of silence after which the path was gone at the latest, and those
@@ -39,6 +43,7 @@ void keepalive_history_end(const struct keepalive_history *history,
 
 /* The interval to try on a path that survived one silence and not another, in
  * seconds.  0 when it had survived as much before: it was not the silence.
+ * Where enough is known to be sure it is a fifth less than what was survived.
  */
 unsigned int keepalive_history_advice(double idle, double survived);
 

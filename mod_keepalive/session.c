@@ -44,6 +44,16 @@ static struct {
   int have_sockopts;
 } sess;
 
+/* With a deadline the first transfer measures what the path survives: its first
+ * probe comes after one second of silence, and each that is answered doubles
+ * that, up to the interval.
+ */
+static struct {
+  unsigned int step;     /* seconds of silence before the next probe */
+  unsigned int survived; /* the longest step that was answered */
+  double heard;          /* when the peer was last heard */
+} ladder;
+
 /* The command that is being kept alive. */
 static struct {
   const cmd_rec *cmd;
@@ -146,6 +156,23 @@ static void take_sockopts(void) {
   sess.have_sockopts = TRUE;
 }
 
+static void replan_sockopts(unsigned int step) {
+  struct keepalive_sockopts plan;
+
+  if (!sess.have_sockopts) {
+    return;
+  }
+
+  keepalive_sockopts_plan(&sess.before, sess.rule.interval, sess.rule.deadline,
+    &plan);
+  if (step > 0) {
+    keepalive_sockopts_measure(&plan, step);
+  }
+
+  (void) keepalive_sockopts_change(keepalive_control_fd(), &sess.during, &plan);
+  sess.during = plan;
+}
+
 static void return_sockopts(void) {
   int fd = keepalive_control_fd();
 
@@ -162,16 +189,14 @@ static void return_sockopts(void) {
 
 /* The end of the path. */
 
+/* A peer that resets the connection is there, unless it took a probe to make it
+ * say so.  What read(2) said does not get through mod_tls.
+ */
 static int is_gone(const struct keepalive_path *path) {
-  int xerrno = session.c->instrm->strm_errno;
-
-  if (sess.gave_up) {
-    return TRUE;
-  }
-
-  /* A peer that resets the connection is there. */
-  return path->closed && (xerrno == ETIMEDOUT || xerrno == EHOSTUNREACH ||
-    xerrno == ENETUNREACH || session.c->outstrm->strm_errno == ETIMEDOUT);
+  return sess.gave_up ||
+    (path->closed && (path->unanswered > 0 ||
+      session.c->instrm->strm_errno == ETIMEDOUT ||
+      session.c->outstrm->strm_errno == ETIMEDOUT));
 }
 
 static void bury(const struct keepalive_path *path) {
@@ -214,14 +239,39 @@ static void control_closing_cb(void *data) {
   }
 }
 
+static void set_step(unsigned int step) {
+  ladder.step = step < sess.rule.interval ? step : sess.rule.interval;
+  replan_sockopts(ladder.step);
+}
+
+static void climb(double now, const struct keepalive_path *path) {
+  double heard = now - path->silent_ms / 1000.0;
+  double silence = heard - ladder.heard;
+
+  /* The same packet as at the last look: clocks differ by some milliseconds. */
+  if (ladder.heard != 0 && silence < 0.1) {
+    return;
+  }
+
+  if (ladder.heard != 0 && silence + 0.2 >= ladder.step) {
+    ladder.survived = ladder.step;
+    keepalive_control_survived(ladder.step);
+    set_step(ladder.step * 2);
+  }
+
+  ladder.heard = heard;
+}
+
 /* The kernel gives a dead peer up by itself, but a session that waits in
- * sendfile(2) or for data would not hear of it.
+ * sendfile(2) or for data would not hear of it; and for a reply that is not
+ * acknowledged the kernel counts from the reply on.  Returns whether there is
+ * anything to wait for.
  */
-static void keep_deadline(void) {
+static int keep_deadline(double now) {
   struct keepalive_path path;
 
   if (keepalive_path_look(keepalive_control_fd(), &path) < 0) {
-    return;
+    return FALSE;
   }
 
   if (path.closed || (path.unanswered > 0 &&
@@ -230,11 +280,19 @@ static void keep_deadline(void) {
     pr_session_disconnect(&keepalive_module, PR_SESS_DISCONNECT_TIMEOUT,
       "KeepaliveRule deadline");
   }
+
+  if (ladder.step > 0) {
+    climb(now, &path);
+  }
+
+  return path.unanswered > 0;
 }
 
-/* Our timer interrupts a sendfile(2) that waits for a dead client, and ProFTPD
- * starts TimeoutStalled anew after every interruption.  So the time without
- * progress is counted here as well, and its end is the one of data.c.
+/* Our timer interrupts ProFTPD while it waits for a client that does not read.
+ * After that sendfile(2) counts as progress, even with nothing sent, and other
+ * writes find some room in the socket's buffer that poll(2) did not tell of:
+ * both start TimeoutStalled anew.  So the time without bytes on the wire is
+ * counted here, and its end is the one of data.c.
  */
 static void keep_stall_timeout(double now) {
   int timeout = pr_data_get_timeout(PR_DATA_TIMEOUT_STALLED);
@@ -246,7 +304,9 @@ static void keep_stall_timeout(double now) {
     return;
   }
 
-  moved = path.moved + (uint64_t) session.xfer.total_bytes;
+  /* What an upload left in the buffer may be read slowly: that is progress. */
+  moved = session.xfer.direction == PR_NETIO_IO_RD ?
+    path.received + (uint64_t) session.xfer.total_bytes : path.acked;
   if (moved != stall.moved || stall.since == 0) {
     stall.moved = moved;
     stall.since = now;
@@ -316,27 +376,31 @@ static void send_keepalive(double now) {
 }
 
 static int timer_cb(CALLBACK_FRAME) {
-  int xerrno = errno;
+  int xerrno = errno, go_on = xfer.cmd != NULL;
   double now = keepalive_now();
+
+  (void) p1, (void) p2, (void) p3, (void) data;
 
   (void) p1;
   (void) p2;
   (void) p3;
   (void) data;
 
-  if (session.c != NULL) {
-    if (sess.rule.deadline > 0) {
-      keep_deadline();
-    }
+  if (sess.rule.deadline > 0) {
+    go_on |= keep_deadline(now);
+  }
 
-    if ((session.sf_flags & SF_XFER) && !XFER_ABORTED) {
-      keep_stall_timeout(now);
-      send_keepalive(now);
-    }
+  if ((session.sf_flags & SF_XFER) && !XFER_ABORTED) {
+    keep_stall_timeout(now);
+    send_keepalive(now);
+  }
+
+  if (!go_on) {
+    xfer.timer_id = 0;
   }
 
   errno = xerrno;
-  return 1;
+  return go_on;
 }
 
 static void start_timer(void) {
@@ -345,6 +409,10 @@ static void start_timer(void) {
 
   memset(&stall, 0, sizeof(stall));
   xfer.last = keepalive_now();
+  if (xfer.timer_id != 0) {
+    return;
+  }
+
   xfer.timer_id = pr_timer_add(seconds, -1, &keepalive_module, timer_cb,
     MOD_KEEPALIVE_VERSION);
   if (xfer.timer_id < 0) {
@@ -496,16 +564,26 @@ static void begin(const cmd_rec *cmd, int transfers) {
     start_timer();
   }
 
+  if (sess.rule.deadline > 0 && ladder.survived < sess.rule.interval) {
+    set_step(ladder.survived > 0 ? ladder.survived : 1);
+  }
+
   enter_table(cmd, method);
   pr_trace_msg(trace_channel, 8, "%s: method %s", (char *) cmd->argv[0],
     method);
 }
 
+/* With a deadline the timer goes on by itself until the peer is heard. */
 static void end(void) {
-  stop_timer();
   leave_table();
   if (sess.rule.deadline == 0) {
+    stop_timer();
     return_sockopts();
+
+  } else if (ladder.step > 0) {
+    ladder.step = 0;
+    ladder.heard = 0;
+    replan_sockopts(0);
   }
   xfer.cmd = NULL;
 }
@@ -586,6 +664,7 @@ void keepalive_session_undo(void) {
   int watching = sess.watching;
 
   end();
+  stop_timer();
   return_sockopts();
   keepalive_control_stop();
   keepalive_log_close();
@@ -593,6 +672,7 @@ void keepalive_session_undo(void) {
     keepalive_table_close(sess.table);
   }
 
+  memset(&ladder, 0, sizeof(ladder));
   memset(&sess, 0, sizeof(sess));
   sess.watching = watching;
 }

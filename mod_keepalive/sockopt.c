@@ -152,3 +152,10 @@ void keepalive_sockopts_plan(const struct keepalive_sockopts *from,
   plan->count = at_most(at_least(KEEPALIVE_PATIENCE / (int) interval,
     KEEPALIVE_COUNT_MIN), KEEPALIVE_COUNT_MAX);
 }
+
+void keepalive_sockopts_measure(struct keepalive_sockopts *plan,
+    unsigned int idle) {
+  plan->idle = (int) idle;
+  plan->between = 1;
+  plan->count = KEEPALIVE_COUNT_MAX;
+}

@@ -74,28 +74,27 @@ static const char *show_time(int64_t when, char *text, size_t size) {
 }
 
 const char *keepalive_death_print(const struct keepalive_death *death,
-    char *text, size_t size) {
+  char *text, size_t size) {
   char client[KEEPALIVE_CLIENT_LEN], during[KEEPALIVE_WHEN_LEN];
-  char survived[64] = "", advice[64] = "";
 
-  if (death->survived > 0) {
-    snprintf(survived, sizeof(survived), ", %us it had survived",
-      death->survived);
-  }
-
+  CLEAN(death->client, client);
+  CLEAN(death->during, during);
   if (death->advice > 0) {
-    snprintf(advice, sizeof(advice), "; try KeepaliveRule interval %us",
-      death->advice);
+    snprintf(text, size, "the path to %s died during %s: no sign of the client "
+      "for %us, an idle connection is forgotten within %us (it survived %us): "
+      "try KeepaliveRule interval %us", client, during, death->silent,
+      death->idle, death->survived, death->advice);
+
+  } else {
+    snprintf(text, size, "the path to %s died during %s: no sign of the client "
+      "for %us; it had survived a silence of %us before, so no interval would "
+      "have helped", client, during, death->silent, death->survived);
   }
 
-  snprintf(text, size, "the path to %s died during %s: no sign of the client "
-    "for %us, gone after at most %us of silence%s%s",
-    CLEAN(death->client, client), CLEAN(death->during, during), death->silent,
-    death->idle, survived, advice);
   return text;
 }
 
-/* "sent 3, skipped 2 (TLS was in a handshake 2)" */
+/* "2, TLS was in a handshake 2" */
 static void print_skipped(const uint64_t *skipped, char *text, size_t size) {
   uint64_t sum = 0;
   size_t len;
@@ -180,8 +179,8 @@ static unsigned int kept_deaths(struct keepalive_table *table,
   return count;
 }
 
-/* What the kept deaths say together: the longest silence that was survived and
- * the shortest that was not.
+/* What the kept deaths of idle paths say together: the longest silence that was
+ * survived and the shortest that was not.
  */
 static int bounds(struct keepalive_table *table, unsigned int *survived,
     unsigned int *idle) {
@@ -191,7 +190,7 @@ static int bounds(struct keepalive_table *table, unsigned int *survived,
   *survived = 0;
   *idle = 0;
   for (i = 0; i < count; i++) {
-    if (*idle == 0 || kept[i]->idle < *idle) {
+    if (kept[i]->advice > 0 && (*idle == 0 || kept[i]->idle < *idle)) {
       *idle = kept[i]->idle;
     }
   }

@@ -1,0 +1,135 @@
+#!/usr/bin/perl
+# Clients that are gone, in the laboratory: a path that is dropped without a
+# word, and a client that is there but does not read.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Client;
+use JSON::PP ();
+use NatLab;
+use Scenarios;
+use Server;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $why = Server::unavailable() || NatLab::unavailable();
+plan skip_all => $why if $why;
+
+my ($INTERVAL, $DEADLINE) = (2, 6);
+my %port = (dead => 2101, stall => 2102, off => 2103);
+my %ports = (dead => '60000 60099', stall => '60100 60199', off => '60200 60299');
+my $lab = NatLab->new(ports => '2101-2103, 60000-60299');
+
+sub server {
+  my ($name, $config) = @_;
+  my $server = $lab->server(
+    modules => [qw(mod_tls mod_keepalive)], port => $port{$name},
+    config  => sub {
+      my ($self) = @_;
+      return Server::tls() . <<"EOC" . $config;
+KeepaliveEngine on
+KeepaliveLog $self->{dir}/keepalive.log
+MasqueradeAddress @{[$lab->external]}
+PassivePorts $ports{$name}
+EOC
+    },
+  );
+  $server->file('big', size => 300_000_000);
+  mkdir $server->home . '/many';
+  for my $number (1 .. 12_000) {
+    open my $file, '>', sprintf '%s/many/%s%05d', $server->home, 'n' x 100, $number;
+  }
+  return $server;
+}
+
+sub keepalive_log { my ($server) = @_; return split /\n/, Server::slurp("$server->{dir}/keepalive.log") }
+
+sub session {
+  my ($server, $tls, $host) = @_;
+  my $c = Client->connect($lab->external, $server->port, netns => $lab->ns('client'));
+  $c->auth_tls if $tls;
+  $c->login;
+  $c->cmd('TYPE I');
+  return $c;
+}
+
+# A transfer that is under way, and of which the client reads no more.
+sub stuck {
+  my ($c, $command) = @_;
+  my ($host, $port) = $c->pasv;
+  my $data = $c->data($host, $port);
+  my ($code, $text) = $c->cmd($command);
+  die "$command: $text" unless $code == 150;
+  $data = $c->data_tls($data);
+  $command =~ /^STOR/ ? syswrite $data, 'x' x 1000 : sysread $data, my $some, 1000;
+  return $data;
+}
+
+# The path is dropped: every session ends by its deadline.
+{
+  my $server = server(dead => "KeepaliveRule * interval ${INTERVAL}s deadline ${DEADLINE}s\n");
+  my (@held, %what);
+  for my $what ('download with sendfile', 'download over TLS', 'upload', 'LIST', 'LIST over TLS', 'idle', 'idle over TLS') {
+    my %known = map { $_ => 1 } $server->children;
+    my $c = session($server, $what =~ /TLS/);
+    my ($pid) = grep { !$known{$_} } $server->children;
+    my $data = $what =~ /^idle/ ? undef
+      : stuck($c, $what =~ /^upload/ ? 'STOR up' : $what =~ /^LIST/ ? 'LIST many' : 'RETR big');
+    $what{$pid} = $what;
+    push @held, $c, $data;
+  }
+  sleep 5;
+  is(scalar(grep { $what{$_} } $server->children), scalar(keys %what), 'with answered probes all sessions live');
+
+  $lab->nft("table ip cut {\n chain forward {\n type filter hook forward priority -10; policy drop;\n }\n}\n");
+  my ($start, %gone) = time;
+  while (time < $start + $DEADLINE + 4 and keys %gone < keys %what) {
+    my %alive = map { $_ => 1 } $server->children;
+    $gone{$_} //= time - $start for grep { !$alive{$_} } keys %what;
+    sleep 0.02;
+  }
+  # A session under a sanitizer on a busy machine may come late to its timer.
+  my $late = $ENV{SANITIZE} ? 2 : 1;
+  for my $pid (sort { $what{$a} cmp $what{$b} } keys %what) {
+    my $after = $gone{$pid} // 999;
+    cmp_ok($after, '<=', $DEADLINE + $late, sprintf '%s: the session ends after %.1f s', $what{$pid}, $after);
+  }
+  my @log = keepalive_log($server);
+  is(scalar(grep { /the path to 198.51.100.50 died during (RETR|STOR|LIST|silence): no sign of the client for [567]s/ } @log),
+    scalar(keys %what), '... and the log says of each what died, after how many seconds') or diag @log;
+  is(scalar(grep { /it had survived a silence of \ds before, so no interval would have helped/ } @log),
+    scalar(keys %what), '... and that the interval was not the cause');
+  my $report = JSON::PP::decode_json(($server->ctl('keepalive', 'status', 'json'))[1]);
+  is($report->{died}, scalar(keys %what), 'ftpdctl keepalive status has them') or diag explain $report;
+  is($report->{forgotten}, undef, '... and does not blame the path');
+  $lab->nft("delete table ip cut\n");
+}
+
+# A client that does not read: TimeoutStalled, as without the module.
+{
+  my $limit = 4;
+  my %server = (
+    stall => server(stall => "KeepaliveRule * interval 1s method reply\nTimeoutStalled $limit\n"),
+    off   => server(off => "KeepaliveEngine off\nTimeoutStalled $limit\n"),
+  );
+  my @scenarios;
+  for my $what ('RETR big', 'RETR big over TLS', 'STOR up', 'LIST many') {
+    for my $name ($ENV{LONG} ? 'off' : (), 'stall') {
+      push @scenarios, ["$what, " . ($name eq 'off' ? 'engine off' : 'a keepalive every second'), sub {
+        my $c = session($server{$name}, $what =~ /TLS/);
+        my $data = stuck($c, $what =~ s/ over TLS//r);
+        my $start = time;
+        my ($code) = $c->reply(30);
+        my $after = time - $start;
+        Scenarios::check(defined $code && $code == 0 && $after < $limit + 6,
+          sprintf('TimeoutStalled ends it, after %.1f s', $after), $code // 'still there');
+      }];
+    }
+  }
+  Scenarios::run(8, @scenarios);
+  like($server{stall}->stderr . $server{stall}->log, qr/Data transfer stall timeout: $limit seconds/, 'the log has the words of stock');
+}
+
+done_testing;
