@@ -379,8 +379,6 @@ static int timer_cb(CALLBACK_FRAME) {
   int xerrno = errno, go_on = xfer.cmd != NULL;
   double now = keepalive_now();
 
-  (void) p1, (void) p2, (void) p3, (void) data;
-
   (void) p1;
   (void) p2;
   (void) p3;

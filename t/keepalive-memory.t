@@ -1,0 +1,48 @@
+#!/usr/bin/perl
+# The private memory that the engine costs a session.  Loading any module at
+# all costs some as well: ProFTPD's tables of symbols, which every session
+# copies by writing near them.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Net 'private';
+use Client;
+use Server;
+use Test::More;
+
+my $why = Server::unavailable();
+plan skip_all => $why if $why;
+plan skip_all => 'memory is not the module\'s own under the sanitizers' if $ENV{SANITIZE};
+
+my $SESSIONS = 12;
+
+sub private_bytes {
+  my ($pid) = @_;
+  my @private = Server::slurp("/proc/$pid/smaps_rollup") =~ /^Private_\w+:\s+(\d+) kB/mg;
+  return 1024 * eval join '+', @private;
+}
+
+# The median over sessions that have had a transfer.
+sub measure {
+  my ($modules, $config) = @_;
+  my $server = Server->start(modules => ['mod_tls', @$modules], config => Server::tls() . $config);
+  $server->file('some', text => 'x' x 1000);
+  my @clients = map { Client->connect('127.0.0.1', $server->port)->auth_tls->login } 1 .. $SESSIONS;
+  for my $c (@clients) {
+    die 'transfer' unless ($c->retr('some'))[0] == 226;
+  }
+  my @bytes = sort { $a <=> $b } map { private_bytes($_) } $server->children;
+  $_->quit for @clients;
+  return $bytes[@bytes / 2];
+}
+
+my $none = measure([], '');
+my $off  = measure(['mod_keepalive'], "KeepaliveEngine off\n");
+my $on   = measure(['mod_keepalive'], "KeepaliveEngine on\nKeepaliveRule * interval 1s deadline 60s\n");
+diag sprintf 'private memory of a session: %d kB without the module, %+d kB with it loaded, %+d kB with the engine on',
+  map { $_ / 1024 } $none, $off - $none, $on - $none;
+cmp_ok($on - $off, '<', 8192, sprintf 'the engine costs a session %d kB of private memory', ($on - $off) / 1024);
+
+done_testing;
