@@ -21,8 +21,8 @@
 #include "path.h"
 #include "reply.h"
 
-#define TLS_NOTE "mod_tls.SSL" /* where mod_tls keeps the SSL of a stream */
-#define TELNET_NOP "\377\361"  /* RFC 854: IAC NOP */
+#define TLS_NOTE   "mod_tls.SSL" /* where mod_tls keeps the SSL of a stream */
+#define TELNET_NOP "\377\361"    /* RFC 854: IAC NOP */
 
 /* Timers run also from within a write.  One is under way from its event until
  * the counter of raw bytes moves.
@@ -42,13 +42,14 @@ static const cmd_rec *reply_cmd = NULL;
 static _Atomic uint64_t *broken_count = NULL;
 
 int keepalive_control_fd(void) {
-  return session.c != NULL && session.c->outstrm != NULL ?
-    PR_NETIO_FD(session.c->outstrm) : -1;
+  return session.c != NULL && session.c->outstrm != NULL
+           ? PR_NETIO_FD(session.c->outstrm)
+           : -1;
 }
 
 static struct ssl_st *control_ssl(void) {
-  return (struct ssl_st *) pr_table_get(session.c->outstrm->notes, TLS_NOTE,
-    NULL);
+  return (struct ssl_st *) pr_table_get(
+    session.c->outstrm->notes, TLS_NOTE, NULL);
 }
 
 int keepalive_control_has_tickets(void) {
@@ -72,7 +73,7 @@ static void break_off(const char *text, size_t len) {
   }
 
   keepalive_log("the transfer for %s failed after its reply had been opened as "
-    "226: closing the control connection instead of '%.*s'",
+                "226: closing the control connection instead of '%.*s'",
     pr_netaddr_get_ipstr(session.c->remote_addr), (int) line, text);
   pr_session_disconnect(&keepalive_module, PR_SESS_DISCONNECT_BY_APPLICATION,
     "transfer failed after its reply was opened");
@@ -82,8 +83,8 @@ static void break_off(const char *text, size_t len) {
  * not the end of the open reply.  After an ABOR it is: the transfer failed.
  */
 static int is_foreign(void) {
-  return !XFER_ABORTED && ((session.sf_flags & SF_XFER) ||
-    session.curr_cmd_rec != reply_cmd);
+  return !XFER_ABORTED &&
+         ((session.sf_flags & SF_XFER) || session.curr_cmd_rec != reply_cmd);
 }
 
 static void join_reply(pr_buffer_t *pbuf) {
@@ -96,8 +97,8 @@ static void join_reply(pr_buffer_t *pbuf) {
 }
 
 static void filter_write(pr_buffer_t *pbuf) {
-  switch (keepalive_reply_judge(&reply, pbuf->buf, pbuf->buflen,
-    is_foreign())) {
+  switch (
+    keepalive_reply_judge(&reply, pbuf->buf, pbuf->buflen, is_foreign())) {
     case KEEPALIVE_REPLY_PASS:
       return;
 
@@ -147,8 +148,8 @@ void keepalive_control_listen(const cmd_rec *cmd, _Atomic uint64_t *broken) {
   reply_cmd = cmd;
   broken_count = broken;
   if (!writer.listening) {
-    pr_event_register(&keepalive_module, "core.ctrl-write", ctrl_write_ev,
-      NULL);
+    pr_event_register(
+      &keepalive_module, "core.ctrl-write", ctrl_write_ev, NULL);
     writer.listening = TRUE;
   }
 }
@@ -234,8 +235,8 @@ void keepalive_control_survived(double seconds) {
   keepalive_history_survived(&history, seconds);
 }
 
-void keepalive_control_history(double silent, double probe, double *idle,
-  double *survived) {
+void keepalive_control_history(
+  double silent, double probe, double *idle, double *survived) {
   double now = keepalive_now();
 
   keepalive_history_end(&history, now - silent, now, probe, idle, survived);

@@ -43,7 +43,7 @@ enum keepalive_result keepalive_control_send(enum keepalive_method method);
 
 /* See keepalive_history_survived() and keepalive_history_end(). */
 void keepalive_control_survived(double seconds);
-void keepalive_control_history(double silent, double probe, double *idle,
-  double *survived);
+void keepalive_control_history(
+  double silent, double probe, double *idle, double *survived);
 
 #endif

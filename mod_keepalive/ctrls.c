@@ -40,8 +40,8 @@ static int handle_status(pr_ctrls_t *ctrl, int json) {
   struct keepalive_table *table = keepalive_session_open_table();
 
   if (table == NULL) {
-    (void) pr_ctrls_add_response(ctrl, "no table of sessions: %s",
-      strerror(errno));
+    (void) pr_ctrls_add_response(
+      ctrl, "no table of sessions: %s", strerror(errno));
     return PR_CTRLS_STATUS_GENERIC_ERROR;
   }
 
@@ -114,18 +114,19 @@ const char *keepalive_ctrls_set_acls(cmd_rec *cmd) {
   }
 
   if (strcmp(access, "allow") != 0 && strcmp(access, "deny") != 0) {
-    return pstrcat(cmd->tmp_pool, "'", access, "': expected allow or deny",
-      NULL);
+    return pstrcat(
+      cmd->tmp_pool, "'", access, "': expected allow or deny", NULL);
   }
 
   if (strcmp(type, "user") != 0 && strcmp(type, "group") != 0) {
     return pstrcat(cmd->tmp_pool, "'", type, "': expected user or group", NULL);
   }
 
-  bad = pr_ctrls_set_module_acls(acttab, acl_pool, actions, access, type,
-    cmd->argv[4]);
-  return bad == NULL ? NULL : pstrcat(cmd->tmp_pool, "action '", bad,
-    "': expected status or all", NULL);
+  bad = pr_ctrls_set_module_acls(
+    acttab, acl_pool, actions, access, type, cmd->argv[4]);
+  return bad == NULL ? NULL
+                     : pstrcat(cmd->tmp_pool, "action '", bad,
+                         "': expected status or all", NULL);
 }
 
 #else

@@ -31,13 +31,13 @@ static double most(double a, double b) {
   return a > b ? a : b;
 }
 
-void keepalive_history_survived(struct keepalive_history *history,
-  double seconds) {
+void keepalive_history_survived(
+  struct keepalive_history *history, double seconds) {
   history->survived = most(history->survived, seconds);
 }
 
-void keepalive_history_packet(struct keepalive_history *history, double now,
-  double probe) {
+void keepalive_history_packet(
+  struct keepalive_history *history, double now, double probe) {
   double silence = 0;
   int last = history->count - 1;
 

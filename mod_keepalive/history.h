@@ -27,12 +27,12 @@ struct keepalive_history {
 /* A packet went over the control connection, in either direction.  `probe' is
  * the interval of the kernel's probes at that time, 0: none.
  */
-void keepalive_history_packet(struct keepalive_history *history, double now,
-  double probe);
+void keepalive_history_packet(
+  struct keepalive_history *history, double now, double probe);
 
 /* A silence of so many seconds was survived. */
-void keepalive_history_survived(struct keepalive_history *history,
-  double seconds);
+void keepalive_history_survived(
+  struct keepalive_history *history, double seconds);
 
 /* The peer was last heard at `heard', and is gone by `now'.  Answers the
  * seconds of silence after which the path was gone at the latest, and those

@@ -50,9 +50,9 @@ void keepalive_log_open(const char *path) {
   if (res < 0) {
     log_fd = -1;
     keepalive_log("cannot open KeepaliveLog '%s': %s; logging here", path,
-      res == PR_LOG_WRITABLE_DIR ? "others may write in its directory" :
-      res == PR_LOG_SYMLINK      ? "it is a symbolic link" :
-                                   strerror(xerrno));
+      res == PR_LOG_WRITABLE_DIR ? "others may write in its directory"
+      : res == PR_LOG_SYMLINK    ? "it is a symbolic link"
+                                 : strerror(xerrno));
   }
 }
 

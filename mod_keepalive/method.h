@@ -34,7 +34,7 @@ int keepalive_tls_possible(struct ssl_st *ssl);
 const char *keepalive_tls_version(struct ssl_st *ssl);
 
 /* Sends one; *written grows by the bytes that went to the socket. */
-enum keepalive_result keepalive_tls_send(struct ssl_st *ssl,
-  unsigned long *written);
+enum keepalive_result keepalive_tls_send(
+  struct ssl_st *ssl, unsigned long *written);
 
 #endif

@@ -55,7 +55,7 @@ MODRET set_keepaliveengine(cmd_rec *cmd) {
   engine = get_boolean(cmd, 1);
   if (engine < 0) {
     CONF_ERROR(cmd, pstrcat(cmd->tmp_pool, "'", (char *) cmd->argv[1],
-      "': expected on or off", NULL));
+                      "': expected on or off", NULL));
   }
 
   c = add_config_param(cmd->argv[0], 1, NULL);
@@ -77,7 +77,7 @@ MODRET set_keepalivelog(cmd_rec *cmd) {
   path = cmd->argv[1];
   if (*path != '/' && strcasecmp(path, "none") != 0) {
     CONF_ERROR(cmd, pstrcat(cmd->tmp_pool, "'", path,
-      "': expected an absolute path, or none", NULL));
+                      "': expected an absolute path, or none", NULL));
   }
 
   (void) add_config_param_str(cmd->argv[0], 1, path);
@@ -89,8 +89,8 @@ static enum keepalive_scope rule_scope(const cmd_rec *cmd) {
     return KEEPALIVE_SCOPE_SERVER;
   }
 
-  return cmd->config->config_type == CONF_GLOBAL ? KEEPALIVE_SCOPE_GLOBAL :
-                                                   KEEPALIVE_SCOPE_SECTION;
+  return cmd->config->config_type == CONF_GLOBAL ? KEEPALIVE_SCOPE_GLOBAL
+                                                 : KEEPALIVE_SCOPE_SECTION;
 }
 
 /* usage: KeepaliveRule class|* interval duration
@@ -154,9 +154,10 @@ static void check_classes(const server_rec *s) {
 
     if (strcmp(rule->class_name, "*") != 0 &&
         pr_class_find(rule->class_name) == NULL) {
-      pr_log_pri(PR_LOG_WARNING, "%s: KeepaliveRule %s: there is no "
-        "<Class %s>, so this rule never applies", MOD_KEEPALIVE_VERSION,
-        rule->class_name, rule->class_name);
+      pr_log_pri(PR_LOG_WARNING,
+        "%s: KeepaliveRule %s: there is no "
+        "<Class %s>, so this rule never applies",
+        MOD_KEEPALIVE_VERSION, rule->class_name, rule->class_name);
     }
   }
 }
@@ -198,16 +199,17 @@ static int keepalive_init(void) {
    * module API number.
    */
   if (pr_version_get_number() >> 8 != PROFTPD_VERSION_NUMBER >> 8) {
-    pr_log_pri(PR_LOG_ERR, "%s: built for ProFTPD %s, this is ProFTPD %s: "
-      "rebuild the module", MOD_KEEPALIVE_VERSION, PROFTPD_VERSION_TEXT,
-      pr_version_get_str());
+    pr_log_pri(PR_LOG_ERR,
+      "%s: built for ProFTPD %s, this is ProFTPD %s: "
+      "rebuild the module",
+      MOD_KEEPALIVE_VERSION, PROFTPD_VERSION_TEXT, pr_version_get_str());
     errno = EPERM;
     return -1;
   }
 
 #if defined(PR_SHARED_MODULE)
-  pr_event_register(&keepalive_module, "core.module-unload", mod_unload_ev,
-    NULL);
+  pr_event_register(
+    &keepalive_module, "core.module-unload", mod_unload_ev, NULL);
 #endif
   pr_event_register(&keepalive_module, "core.postparse", postparse_ev, NULL);
   pr_event_register(&keepalive_module, "core.restart", restart_ev, NULL);
@@ -217,8 +219,8 @@ static int keepalive_init(void) {
 }
 
 static int keepalive_sess_init(void) {
-  pr_event_register(&keepalive_module, "core.session-reinit", sess_reinit_ev,
-    NULL);
+  pr_event_register(
+    &keepalive_module, "core.session-reinit", sess_reinit_ev, NULL);
   keepalive_session_start();
   return 0;
 }
@@ -240,8 +242,7 @@ static cmdtable keepalive_cmdtab[] = {
   { 0, NULL, NULL, NULL, FALSE, FALSE, 0, NULL },
 };
 
-module keepalive_module = {
-  NULL, NULL,
+module keepalive_module = { NULL, NULL,
 
   /* Module API version 2.0 */
   0x20,
@@ -268,5 +269,4 @@ module keepalive_module = {
   MOD_KEEPALIVE_VERSION,
 
   /* Handle and priority belong to ProFTPD */
-  NULL, 0
-};
+  NULL, 0 };

@@ -51,8 +51,8 @@ int keepalive_path_look(int fd, struct keepalive_path *path) {
 
   path->closed = info.tcpi_state == STATE_CLOSE;
   path->silent_ms = info.tcpi_last_ack_recv < info.tcpi_last_data_recv
-    ? info.tcpi_last_ack_recv
-    : info.tcpi_last_data_recv;
+                      ? info.tcpi_last_ack_recv
+                      : info.tcpi_last_data_recv;
   path->unanswered = info.tcpi_unacked + info.tcpi_probes;
   path->acked = info.tcpi_bytes_acked;
   path->received = info.tcpi_bytes_received;

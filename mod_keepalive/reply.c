@@ -24,9 +24,9 @@
 /* Up to the code the bytes are those of the stock reply, which then simply goes
  * on; after it the reply has more than one line.
  */
-#define CODE "226"
+#define CODE     "226"
 #define CODE_LEN 3
-#define OPENING CODE "-Transferring"
+#define OPENING  CODE "-Transferring"
 
 /* Lines of 5,000 bytes break PHP, gftp and wget; 900 no client. */
 #define LINE_MAX_LEN 900
@@ -62,8 +62,8 @@ static int has_code(const char *text, size_t len, char separator) {
          text[CODE_LEN] == separator;
 }
 
-enum keepalive_reply_fate keepalive_reply_judge(struct keepalive_reply *reply,
-  const char *text, size_t len, int foreign) {
+enum keepalive_reply_fate keepalive_reply_judge(
+  struct keepalive_reply *reply, const char *text, size_t len, int foreign) {
   switch (reply->state) {
     case KEEPALIVE_REPLY_NONE:
       return KEEPALIVE_REPLY_PASS;
@@ -89,8 +89,8 @@ enum keepalive_reply_fate keepalive_reply_judge(struct keepalive_reply *reply,
   }
 }
 
-int keepalive_reply_hold(struct keepalive_reply *reply, const char *text,
-  size_t len) {
+int keepalive_reply_hold(
+  struct keepalive_reply *reply, const char *text, size_t len) {
   char *held;
 
   if (len > HELD_MAX - reply->held_len) {
@@ -109,8 +109,8 @@ int keepalive_reply_hold(struct keepalive_reply *reply, const char *text,
   return 0;
 }
 
-size_t keepalive_reply_join_size(const struct keepalive_reply *reply,
-  size_t len) {
+size_t keepalive_reply_join_size(
+  const struct keepalive_reply *reply, size_t len) {
   return strlen("\r\n") + len + reply->held_len;
 }
 
@@ -125,8 +125,8 @@ static const char *end_line(const struct keepalive_reply *reply, size_t *out) {
   return reply->line <= LINE_MAX_LEN ? "\r\n" : "\n";
 }
 
-size_t keepalive_reply_join(struct keepalive_reply *reply, const char *text,
-  size_t len, char *joined) {
+size_t keepalive_reply_join(
+  struct keepalive_reply *reply, const char *text, size_t len, char *joined) {
   const char *before = "";
   size_t joined_len, out = 0;
   int is_last = has_code(text, len, ' ');

@@ -43,18 +43,18 @@ char keepalive_reply_grow(struct keepalive_reply *reply);
 /* `foreign' is true for what does not belong to the transfer's own final reply.
  * A final reply that is not 226 breaks the open one: the state says so.
  */
-enum keepalive_reply_fate keepalive_reply_judge(struct keepalive_reply *reply,
-  const char *text, size_t len, int foreign);
+enum keepalive_reply_fate keepalive_reply_judge(
+  struct keepalive_reply *reply, const char *text, size_t len, int foreign);
 
 /* Returns -1 with errno when that is too much to hold. */
-int keepalive_reply_hold(struct keepalive_reply *reply, const char *text,
-  size_t len);
+int keepalive_reply_hold(
+  struct keepalive_reply *reply, const char *text, size_t len);
 
 /* The size that keepalive_reply_join() needs, and what is to be written. */
-size_t keepalive_reply_join_size(const struct keepalive_reply *reply,
-  size_t len);
-size_t keepalive_reply_join(struct keepalive_reply *reply, const char *text,
-  size_t len, char *joined);
+size_t keepalive_reply_join_size(
+  const struct keepalive_reply *reply, size_t len);
+size_t keepalive_reply_join(
+  struct keepalive_reply *reply, const char *text, size_t len, char *joined);
 
 /* Forgets everything: the state is NONE. */
 void keepalive_reply_reset(struct keepalive_reply *reply);

@@ -19,9 +19,12 @@
 #include <strings.h>
 
 static const char *const methods[] = {
-  [KEEPALIVE_AUTO] = "auto",   [KEEPALIVE_TCP] = "tcp",
-  [KEEPALIVE_TLS] = "tls",     [KEEPALIVE_REPLY] = "reply",
-  [KEEPALIVE_TELNET] = "telnet", [KEEPALIVE_NONE] = "none",
+  [KEEPALIVE_AUTO] = "auto",
+  [KEEPALIVE_TCP] = "tcp",
+  [KEEPALIVE_TLS] = "tls",
+  [KEEPALIVE_REPLY] = "reply",
+  [KEEPALIVE_TELNET] = "telnet",
+  [KEEPALIVE_NONE] = "none",
 };
 
 #define METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -77,8 +80,13 @@ int keepalive_duration_parse(const char *text, unsigned int *seconds) {
     const char *suffix;
     unsigned int factor;
   } units[] = {
-    { "", 1 },    { "s", 1 },     { "sec", 1 },  { "m", 60 },
-    { "min", 60 }, { "h", 3600 }, { "hr", 3600 },
+    { "", 1 },
+    { "s", 1 },
+    { "sec", 1 },
+    { "m", 60 },
+    { "min", 60 },
+    { "h", 3600 },
+    { "hr", 3600 },
   };
   unsigned int number = 0;
   size_t i, len;
@@ -106,11 +114,13 @@ int keepalive_duration_parse(const char *text, unsigned int *seconds) {
 }
 
 static int parse_seconds(const char *name, const char *word, unsigned int max,
-    unsigned int *seconds, char *reason, size_t reason_size) {
+  unsigned int *seconds, char *reason, size_t reason_size) {
   if (keepalive_duration_parse(word, seconds) < 0 || *seconds < 1 ||
       *seconds > max) {
-    snprintf(reason, reason_size, "%s '%s': expected a duration from 1s to %us "
-      "(such as 45, 45s, 5m, 1h or 00:00:45)", name, word, max);
+    snprintf(reason, reason_size,
+      "%s '%s': expected a duration from 1s to %us "
+      "(such as 45, 45s, 5m, 1h or 00:00:45)",
+      name, word, max);
     return -1;
   }
 
@@ -118,7 +128,7 @@ static int parse_seconds(const char *name, const char *word, unsigned int max,
 }
 
 static int parse_method(const char *word, enum keepalive_method *method,
-    char *reason, size_t reason_size) {
+  char *reason, size_t reason_size) {
   size_t i;
 
   for (i = 0; i < METHODS; i++) {
@@ -128,15 +138,19 @@ static int parse_method(const char *word, enum keepalive_method *method,
     }
   }
 
-  snprintf(reason, reason_size, "method '%s': expected one of auto, tcp, tls, "
-    "reply, telnet, none", word);
+  snprintf(reason, reason_size,
+    "method '%s': expected one of auto, tcp, tls, "
+    "reply, telnet, none",
+    word);
   return -1;
 }
 
 static int parse_class(const char *word, char *reason, size_t reason_size) {
   if (*word == '\0' || (strchr(word, '*') != NULL && strcmp(word, "*") != 0)) {
-    snprintf(reason, reason_size, "class '%s': expected the name of a <Class>, "
-      "or * for every client", word);
+    snprintf(reason, reason_size,
+      "class '%s': expected the name of a <Class>, "
+      "or * for every client",
+      word);
     return -1;
   }
 
@@ -144,7 +158,7 @@ static int parse_class(const char *word, char *reason, size_t reason_size) {
 }
 
 int keepalive_rule_parse(struct keepalive_rule *rule, unsigned int count,
-    char *const *words, char *reason, size_t reason_size) {
+  char *const *words, char *reason, size_t reason_size) {
   unsigned int i, seen = 0;
 
   *rule = keepalive_rule_default;
@@ -164,14 +178,16 @@ int keepalive_rule_parse(struct keepalive_rule *rule, unsigned int count,
     }
 
     if (key == 3) {
-      snprintf(reason, reason_size, "'%s': expected interval <duration>, "
-        "method <name> or deadline <duration>", words[i]);
+      snprintf(reason, reason_size,
+        "'%s': expected interval <duration>, "
+        "method <name> or deadline <duration>",
+        words[i]);
       return -1;
     }
 
     if (value == NULL || (seen & (1U << key))) {
-      snprintf(reason, reason_size, "'%s' %s", words[i], value == NULL ?
-        "needs a value" : "is allowed once");
+      snprintf(reason, reason_size, "'%s' %s", words[i],
+        value == NULL ? "needs a value" : "is allowed once");
       return -1;
     }
     seen |= 1U << key;
@@ -198,22 +214,26 @@ int keepalive_rule_parse(struct keepalive_rule *rule, unsigned int count,
   }
 
   if (!(seen & 1U)) {
-    snprintf(reason, reason_size, "'%s': expected interval <duration> after "
-      "the class", words[0]);
+    snprintf(reason, reason_size,
+      "'%s': expected interval <duration> after "
+      "the class",
+      words[0]);
     return -1;
   }
 
   if (rule->deadline != 0 && rule->deadline <= rule->interval) {
-    snprintf(reason, reason_size, "deadline '%us': expected more than the "
-      "interval of %us", rule->deadline, rule->interval);
+    snprintf(reason, reason_size,
+      "deadline '%us': expected more than the "
+      "interval of %us",
+      rule->deadline, rule->interval);
     return -1;
   }
 
   return 0;
 }
 
-const char *keepalive_rule_print(const struct keepalive_rule *rule, char *text,
-    size_t size) {
+const char *keepalive_rule_print(
+  const struct keepalive_rule *rule, char *text, size_t size) {
   int len;
 
   len = snprintf(text, size, "%s interval %us method %s", rule->class_name,
@@ -230,8 +250,8 @@ static int is_for_all(const struct keepalive_rule *rule) {
 }
 
 const struct keepalive_rule *keepalive_rule_choose(
-    const struct keepalive_rule *best, const struct keepalive_rule *rule,
-    const char *class_name) {
+  const struct keepalive_rule *best, const struct keepalive_rule *rule,
+  const char *class_name) {
   if (!is_for_all(rule) &&
       (class_name == NULL || strcmp(rule->class_name, class_name) != 0)) {
     return best;

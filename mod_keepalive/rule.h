@@ -16,8 +16,8 @@
 
 /* Seconds.  TCP_KEEPIDLE and TCP_KEEPINTVL end at 32767 on Linux. */
 #define KEEPALIVE_INTERVAL_DEFAULT 60
-#define KEEPALIVE_INTERVAL_MAX 32767
-#define KEEPALIVE_DEADLINE_MAX 86400
+#define KEEPALIVE_INTERVAL_MAX     32767
+#define KEEPALIVE_DEADLINE_MAX     86400
 
 enum keepalive_method {
   KEEPALIVE_AUTO,
@@ -54,8 +54,8 @@ int keepalive_rule_parse(struct keepalive_rule *rule, unsigned int count,
   char *const *words, char *reason, size_t reason_size);
 
 /* The same grammar, printed. */
-const char *keepalive_rule_print(const struct keepalive_rule *rule, char *text,
-  size_t size);
+const char *keepalive_rule_print(
+  const struct keepalive_rule *rule, char *text, size_t size);
 
 /* Of the rule that governs so far (or NULL) and another one, the one that
  * governs a client of this class (NULL: of none): the inner scope first, then

@@ -27,7 +27,7 @@
 #include "status.h"
 
 #define METHOD_NOTE "mod_keepalive.method"
-#define SENT_NOTE "mod_keepalive.sent"
+#define SENT_NOTE   "mod_keepalive.sent"
 
 static const char *trace_channel = KEEPALIVE_TRACE;
 
@@ -141,16 +141,19 @@ static void take_sockopts(void) {
   }
 
   if (keepalive_sockopts_get(fd, &sess.before) < 0) {
-    pr_trace_msg(trace_channel, 3, "no TCP options on the control connection: "
-      "%s", strerror(errno));
+    pr_trace_msg(trace_channel, 3,
+      "no TCP options on the control connection: "
+      "%s",
+      strerror(errno));
     return;
   }
 
-  keepalive_sockopts_plan(&sess.before, sess.rule.interval, sess.rule.deadline,
-    &sess.during);
+  keepalive_sockopts_plan(
+    &sess.before, sess.rule.interval, sess.rule.deadline, &sess.during);
   if (keepalive_sockopts_change(fd, &sess.before, &sess.during) < 0) {
     keepalive_log("cannot set TCP keepalive on the control connection: %s; "
-      "going on without", strerror(errno));
+                  "going on without",
+      strerror(errno));
   }
 
   sess.have_sockopts = TRUE;
@@ -163,8 +166,8 @@ static void replan_sockopts(unsigned int step) {
     return;
   }
 
-  keepalive_sockopts_plan(&sess.before, sess.rule.interval, sess.rule.deadline,
-    &plan);
+  keepalive_sockopts_plan(
+    &sess.before, sess.rule.interval, sess.rule.deadline, &plan);
   if (step > 0) {
     keepalive_sockopts_measure(&plan, step);
   }
@@ -181,9 +184,12 @@ static void return_sockopts(void) {
   }
 
   sess.have_sockopts = FALSE;
-  if (fd >= 0 && keepalive_sockopts_change(fd, &sess.during, &sess.before) < 0) {
-    pr_trace_msg(trace_channel, 3, "cannot restore the TCP options of the "
-      "control connection: %s", strerror(errno));
+  if (fd >= 0 &&
+      keepalive_sockopts_change(fd, &sess.during, &sess.before) < 0) {
+    pr_trace_msg(trace_channel, 3,
+      "cannot restore the TCP options of the "
+      "control connection: %s",
+      strerror(errno));
   }
 }
 
@@ -194,9 +200,9 @@ static void return_sockopts(void) {
  */
 static int is_gone(const struct keepalive_path *path) {
   return sess.gave_up ||
-    (path->closed && (path->unanswered > 0 ||
-      session.c->instrm->strm_errno == ETIMEDOUT ||
-      session.c->outstrm->strm_errno == ETIMEDOUT));
+         (path->closed && (path->unanswered > 0 ||
+                            session.c->instrm->strm_errno == ETIMEDOUT ||
+                            session.c->outstrm->strm_errno == ETIMEDOUT));
 }
 
 static void bury(const struct keepalive_path *path) {
@@ -215,8 +221,8 @@ static void bury(const struct keepalive_path *path) {
   death.advice = keepalive_history_advice(idle, survived);
   sstrncpy(death.client, pr_netaddr_get_ipstr(session.c->remote_addr),
     sizeof(death.client));
-  sstrncpy(death.during,
-    xfer.cmd != NULL ? xfer.cmd->argv[0] : "silence", sizeof(death.during));
+  sstrncpy(death.during, xfer.cmd != NULL ? xfer.cmd->argv[0] : "silence",
+    sizeof(death.during));
 
   keepalive_log("%s", keepalive_death_print(&death, text, sizeof(text)));
   if (sess.table != NULL) {
@@ -275,10 +281,10 @@ static int keep_deadline(double now) {
   }
 
   if (path.closed || (path.unanswered > 0 &&
-      path.silent_ms + 500 >= sess.rule.deadline * 1000)) {
+                       path.silent_ms + 500 >= sess.rule.deadline * 1000)) {
     sess.gave_up = TRUE;
-    pr_session_disconnect(&keepalive_module, PR_SESS_DISCONNECT_TIMEOUT,
-      "KeepaliveRule deadline");
+    pr_session_disconnect(
+      &keepalive_module, PR_SESS_DISCONNECT_TIMEOUT, "KeepaliveRule deadline");
   }
 
   if (ladder.step > 0) {
@@ -305,8 +311,9 @@ static void keep_stall_timeout(double now) {
   }
 
   /* What an upload left in the buffer may be read slowly: that is progress. */
-  moved = session.xfer.direction == PR_NETIO_IO_RD ?
-    path.received + (uint64_t) session.xfer.total_bytes : path.acked;
+  moved = session.xfer.direction == PR_NETIO_IO_RD
+            ? path.received + (uint64_t) session.xfer.total_bytes
+            : path.acked;
   if (moved != stall.moved || stall.since == 0) {
     stall.moved = moved;
     stall.since = now;
@@ -320,8 +327,8 @@ static void keep_stall_timeout(double now) {
   pr_event_generate("core.timeout-stalled", NULL);
   pr_log_pri(PR_LOG_NOTICE, "Data transfer stall timeout: %d %s", timeout,
     timeout != 1 ? "seconds" : "second");
-  pr_session_disconnect(NULL, PR_SESS_DISCONNECT_TIMEOUT,
-    "TimeoutStalled during data transfer");
+  pr_session_disconnect(
+    NULL, PR_SESS_DISCONNECT_TIMEOUT, "TimeoutStalled during data transfer");
 }
 
 /* The timer. */
@@ -335,8 +342,8 @@ static void count_skipped(enum keepalive_result res) {
     atomic_fetch_add(&xfer.slot->skipped[res], 1);
   }
 
-  pr_trace_msg(trace_channel, 7, "keepalive skipped: %s",
-    keepalive_result_reason(res));
+  pr_trace_msg(
+    trace_channel, 7, "keepalive skipped: %s", keepalive_result_reason(res));
 }
 
 static void count_sent(void) {
@@ -411,11 +418,11 @@ static void start_timer(void) {
     return;
   }
 
-  xfer.timer_id = pr_timer_add(seconds, -1, &keepalive_module, timer_cb,
-    MOD_KEEPALIVE_VERSION);
+  xfer.timer_id = pr_timer_add(
+    seconds, -1, &keepalive_module, timer_cb, MOD_KEEPALIVE_VERSION);
   if (xfer.timer_id < 0) {
-    keepalive_log("cannot start a timer: %s; going on without",
-      strerror(errno));
+    keepalive_log(
+      "cannot start a timer: %s; going on without", strerror(errno));
     xfer.timer_id = 0;
   }
 }
@@ -430,8 +437,8 @@ static void stop_timer(void) {
 /* The method for a command: does the kernel probe, and what is written?  Asked
  * anew for each, since AUTH TLS and CCC change the answer.
  */
-static const char *choose_method(int transfers, int *probes,
-  enum keepalive_method *payload) {
+static const char *choose_method(
+  int transfers, int *probes, enum keepalive_method *payload) {
   enum keepalive_method method = sess.rule.method;
   int tls = keepalive_control_has_tickets();
 
@@ -452,7 +459,7 @@ static const char *choose_method(int transfers, int *probes,
       if (!tls) {
         if (!sess.warned) {
           keepalive_log("method tls needs TLS 1.3 on the control connection of "
-            "%s, this one has %s: using tcp",
+                        "%s, this one has %s: using tcp",
             pr_netaddr_get_ipstr(session.c->remote_addr),
             keepalive_control_tls_version());
           sess.warned = TRUE;
@@ -557,8 +564,8 @@ static void begin(const cmd_rec *cmd, int transfers) {
   }
 
   if (xfer.payload != KEEPALIVE_NONE || sess.rule.deadline > 0) {
-    keepalive_control_listen(cmd, sess.table != NULL ? &sess.table->broken
-                                                     : NULL);
+    keepalive_control_listen(
+      cmd, sess.table != NULL ? &sess.table->broken : NULL);
     start_timer();
   }
 
@@ -567,8 +574,8 @@ static void begin(const cmd_rec *cmd, int transfers) {
   }
 
   enter_table(cmd, method);
-  pr_trace_msg(trace_channel, 8, "%s: method %s", (char *) cmd->argv[0],
-    method);
+  pr_trace_msg(
+    trace_channel, 8, "%s: method %s", (char *) cmd->argv[0], method);
 }
 
 /* With a deadline the timer goes on by itself until the peer is heard. */
@@ -649,7 +656,8 @@ void keepalive_session_start(void) {
   sess.table = keepalive_session_open_table();
   if (sess.table == NULL) {
     keepalive_log("no table of sessions: %s; 'ftpdctl keepalive status' will "
-      "not know this one", strerror(errno));
+                  "not know this one",
+      strerror(errno));
   }
 
   if (!sess.watching && session.c != NULL) {

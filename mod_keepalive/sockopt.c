@@ -27,7 +27,7 @@
  * must not make a connection more fragile than it was.  TCP itself retransmits
  * for about 15 minutes.
  */
-#define KEEPALIVE_PATIENCE 900
+#define KEEPALIVE_PATIENCE  900
 #define KEEPALIVE_COUNT_MIN 9
 #define KEEPALIVE_COUNT_MAX 127 /* Linux: MAX_TCP_KEEPCNT */
 
@@ -38,7 +38,7 @@ static const struct {
   int level, name;
   size_t offset;
 } options[] = {
-#define OPTION(level, name, field)                                             \
+#define OPTION(level, name, field) \
   { level, name, offsetof(struct keepalive_sockopts, field) }
 #ifdef TCP_KEEPIDLE
   OPTION(IPPROTO_TCP, TCP_KEEPIDLE, idle),
@@ -76,8 +76,8 @@ int keepalive_sockopts_get(int fd, struct keepalive_sockopts *opts) {
   for (i = 0; i < OPTIONS; i++) {
     socklen_t len = sizeof(int);
 
-    if (getsockopt(fd, options[i].level, options[i].name, field(opts, i),
-        &len) < 0) {
+    if (getsockopt(
+          fd, options[i].level, options[i].name, field(opts, i), &len) < 0) {
       return -1;
     }
   }
@@ -86,7 +86,7 @@ int keepalive_sockopts_get(int fd, struct keepalive_sockopts *opts) {
 }
 
 int keepalive_sockopts_change(int fd, const struct keepalive_sockopts *from,
-    const struct keepalive_sockopts *to) {
+  const struct keepalive_sockopts *to) {
   int xerrno = 0;
   size_t i;
 
@@ -94,8 +94,8 @@ int keepalive_sockopts_change(int fd, const struct keepalive_sockopts *from,
     int number = value(to, i);
 
     if (number != value(from, i) &&
-        setsockopt(fd, options[i].level, options[i].name, &number,
-          sizeof(number)) < 0 &&
+        setsockopt(
+          fd, options[i].level, options[i].name, &number, sizeof(number)) < 0 &&
         xerrno == 0) {
       xerrno = errno;
     }
@@ -116,8 +116,8 @@ static int at_most(int number, int max) {
 /* The kernel looks at a dead peer only when a probe is due, so the probes are
  * laid such that one is due exactly at the deadline: idle + count * between.
  */
-static void plan_deadline(int interval, int deadline,
-    struct keepalive_sockopts *plan) {
+static void plan_deadline(
+  int interval, int deadline, struct keepalive_sockopts *plan) {
   int left = deadline - interval;
   int count = at_most(KEEPALIVE_PROBES, left);
 
@@ -137,8 +137,8 @@ static void plan_deadline(int interval, int deadline,
 }
 
 void keepalive_sockopts_plan(const struct keepalive_sockopts *from,
-    unsigned int interval, unsigned int deadline,
-    struct keepalive_sockopts *plan) {
+  unsigned int interval, unsigned int deadline,
+  struct keepalive_sockopts *plan) {
   *plan = *from;
   plan->keepalive = 1;
 
@@ -149,12 +149,13 @@ void keepalive_sockopts_plan(const struct keepalive_sockopts *from,
 
   plan->idle = (int) interval;
   plan->between = (int) interval;
-  plan->count = at_most(at_least(KEEPALIVE_PATIENCE / (int) interval,
-    KEEPALIVE_COUNT_MIN), KEEPALIVE_COUNT_MAX);
+  plan->count =
+    at_most(at_least(KEEPALIVE_PATIENCE / (int) interval, KEEPALIVE_COUNT_MIN),
+      KEEPALIVE_COUNT_MAX);
 }
 
-void keepalive_sockopts_measure(struct keepalive_sockopts *plan,
-    unsigned int idle) {
+void keepalive_sockopts_measure(
+  struct keepalive_sockopts *plan, unsigned int idle) {
   plan->idle = (int) idle;
   plan->between = 1;
   plan->count = KEEPALIVE_COUNT_MAX;

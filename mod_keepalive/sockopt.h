@@ -41,7 +41,7 @@ void keepalive_sockopts_plan(const struct keepalive_sockopts *from,
 /* Changes a plan with a deadline to one that measures: a probe after exactly
  * `idle' seconds of silence, and a look at a dead peer every second.
  */
-void keepalive_sockopts_measure(struct keepalive_sockopts *plan,
-  unsigned int idle);
+void keepalive_sockopts_measure(
+  struct keepalive_sockopts *plan, unsigned int idle);
 
 #endif

@@ -31,8 +31,8 @@ struct out {
   void *user;
 };
 
-__attribute__((format(printf, 2, 3))) static void put(const struct out *out,
-  const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static void put(
+  const struct out *out, const char *fmt, ...) {
   char text[LINE_SIZE];
   va_list args;
 
@@ -73,22 +73,26 @@ static const char *show_time(int64_t when, char *text, size_t size) {
   return text;
 }
 
-const char *keepalive_death_print(const struct keepalive_death *death,
-  char *text, size_t size) {
+const char *keepalive_death_print(
+  const struct keepalive_death *death, char *text, size_t size) {
   char client[KEEPALIVE_CLIENT_LEN], during[KEEPALIVE_WHEN_LEN];
 
   CLEAN(death->client, client);
   CLEAN(death->during, during);
   if (death->advice > 0) {
-    snprintf(text, size, "the path to %s died during %s: no sign of the client "
+    snprintf(text, size,
+      "the path to %s died during %s: no sign of the client "
       "for %us, an idle connection is forgotten within %us (it survived %us): "
-      "try KeepaliveRule interval %us", client, during, death->silent,
-      death->idle, death->survived, death->advice);
+      "try KeepaliveRule interval %us",
+      client, during, death->silent, death->idle, death->survived,
+      death->advice);
 
   } else {
-    snprintf(text, size, "the path to %s died during %s: no sign of the client "
+    snprintf(text, size,
+      "the path to %s died during %s: no sign of the client "
       "for %us; it had survived a silence of %us before, so no interval would "
-      "have helped", client, during, death->silent, death->survived);
+      "have helped",
+      client, during, death->silent, death->survived);
   }
 
   return text;
@@ -131,8 +135,8 @@ static void table_skipped(struct keepalive_table *table, uint64_t *skipped) {
 }
 
 /* The sessions in transfer; the first of them into the array. */
-static unsigned int find_sessions(struct keepalive_table *table,
-  struct keepalive_slot **found) {
+static unsigned int find_sessions(
+  struct keepalive_table *table, struct keepalive_slot **found) {
   unsigned int i, count = 0;
 
   for (i = 0; i < KEEPALIVE_SLOTS; i++) {
@@ -151,8 +155,8 @@ static uint64_t sent(struct keepalive_table *table, enum keepalive_method by) {
   return atomic_load(&table->sent[by]);
 }
 
-static void put_session(const struct out *out, struct keepalive_slot *slot,
-    int64_t now) {
+static void put_session(
+  const struct out *out, struct keepalive_slot *slot, int64_t now) {
   char client[KEEPALIVE_CLIENT_LEN], command[KEEPALIVE_WHEN_LEN],
     method[KEEPALIVE_WHEN_LEN], skipped[160];
   uint64_t counts[KEEPALIVE_RESULTS];
@@ -166,8 +170,8 @@ static void put_session(const struct out *out, struct keepalive_slot *slot,
 }
 
 /* The deaths that are kept, the newest first. */
-static unsigned int kept_deaths(struct keepalive_table *table,
-    const struct keepalive_death **kept) {
+static unsigned int kept_deaths(
+  struct keepalive_table *table, const struct keepalive_death **kept) {
   uint64_t number = atomic_load(&table->deaths);
   unsigned int count = 0;
 
@@ -182,8 +186,8 @@ static unsigned int kept_deaths(struct keepalive_table *table,
 /* What the kept deaths of idle paths say together: the longest silence that was
  * survived and the shortest that was not.
  */
-static int bounds(struct keepalive_table *table, unsigned int *survived,
-    unsigned int *idle) {
+static int bounds(
+  struct keepalive_table *table, unsigned int *survived, unsigned int *idle) {
   const struct keepalive_death *kept[KEEPALIVE_DEATHS];
   unsigned int i, count = kept_deaths(table, kept);
 
@@ -204,8 +208,8 @@ static int bounds(struct keepalive_table *table, unsigned int *survived,
   return *idle != 0;
 }
 
-void keepalive_status_text(struct keepalive_table *table, int64_t now,
-    keepalive_line line, void *user) {
+void keepalive_status_text(
+  struct keepalive_table *table, int64_t now, keepalive_line line, void *user) {
   struct out out = { line, user };
   const struct keepalive_death *kept[KEEPALIVE_DEATHS];
   struct keepalive_slot *found[MAX_SESSIONS];
@@ -238,8 +242,10 @@ void keepalive_status_text(struct keepalive_table *table, int64_t now,
     (unsigned long long) atomic_load(&table->deaths));
 
   if (bounds(table, &survived, &idle)) {
-    put(&out, "  idle connections are forgotten after more than %us, at most "
-      "%us", survived, idle);
+    put(&out,
+      "  idle connections are forgotten after more than %us, at most "
+      "%us",
+      survived, idle);
   }
 
   count = kept_deaths(table, kept);
@@ -251,8 +257,10 @@ void keepalive_status_text(struct keepalive_table *table, int64_t now,
 
 static void json_skipped(const uint64_t *skipped, char *text, size_t size) {
   static const char *const keys[KEEPALIVE_RESULTS] = {
-    [KEEPALIVE_BUSY] = "busy", [KEEPALIVE_FULL] = "full",
-    [KEEPALIVE_HANDSHAKE] = "handshake", [KEEPALIVE_FAILED] = "failed",
+    [KEEPALIVE_BUSY] = "busy",
+    [KEEPALIVE_FULL] = "full",
+    [KEEPALIVE_HANDSHAKE] = "handshake",
+    [KEEPALIVE_FAILED] = "failed",
   };
   size_t len = 0;
   int i;
@@ -263,8 +271,8 @@ static void json_skipped(const uint64_t *skipped, char *text, size_t size) {
   }
 }
 
-static void json_sessions(const struct out *out,
-  struct keepalive_table *table) {
+static void json_sessions(
+  const struct out *out, struct keepalive_table *table) {
   char client[KEEPALIVE_CLIENT_LEN], command[KEEPALIVE_WHEN_LEN],
     method[KEEPALIVE_WHEN_LEN], skipped[160];
   struct keepalive_slot *found[MAX_SESSIONS];
@@ -277,13 +285,17 @@ static void json_sessions(const struct out *out,
 
     slot_skipped(slot, counts);
     json_skipped(counts, skipped, sizeof(skipped));
-    put(out, "%s{\"pid\": %d, \"client\": \"%s\", \"command\": \"%s\", "
-      "\"began\": %lld,", i > 0 ? "," : "", (int) atomic_load(&slot->pid),
+    put(out,
+      "%s{\"pid\": %d, \"client\": \"%s\", \"command\": \"%s\", "
+      "\"began\": %lld,",
+      i > 0 ? "," : "", (int) atomic_load(&slot->pid),
       CLEAN(slot->client, client), CLEAN(slot->command, command),
       (long long) slot->began);
-    put(out, "\"method\": \"%s\", \"interval\": %u, \"sent\": %u, "
-      "\"skipped\": {%s}}", CLEAN(slot->method, method), slot->interval,
-      atomic_load(&slot->sent), skipped);
+    put(out,
+      "\"method\": \"%s\", \"interval\": %u, \"sent\": %u, "
+      "\"skipped\": {%s}}",
+      CLEAN(slot->method, method), slot->interval, atomic_load(&slot->sent),
+      skipped);
   }
   put(out, "],");
 }
@@ -295,18 +307,20 @@ static void json_deaths(const struct out *out, struct keepalive_table *table) {
 
   put(out, "\"deaths\": [");
   for (i = 0; i < count; i++) {
-    put(out, "%s{\"when\": %lld, \"client\": \"%s\", \"during\": \"%s\", "
-      "\"silent\": %u,", i > 0 ? "," : "", (long long) kept[i]->when,
+    put(out,
+      "%s{\"when\": %lld, \"client\": \"%s\", \"during\": \"%s\", "
+      "\"silent\": %u,",
+      i > 0 ? "," : "", (long long) kept[i]->when,
       CLEAN(kept[i]->client, client), CLEAN(kept[i]->during, during),
       kept[i]->silent);
-    put(out, "\"idle\": %u, \"survived\": %u, \"advice\": %u}",
-      kept[i]->idle, kept[i]->survived, kept[i]->advice);
+    put(out, "\"idle\": %u, \"survived\": %u, \"advice\": %u}", kept[i]->idle,
+      kept[i]->survived, kept[i]->advice);
   }
   put(out, "]");
 }
 
-void keepalive_status_json(struct keepalive_table *table, keepalive_line line,
-    void *user) {
+void keepalive_status_json(
+  struct keepalive_table *table, keepalive_line line, void *user) {
   struct out out = { line, user };
   uint64_t counts[KEEPALIVE_RESULTS];
   unsigned int survived, idle;
@@ -326,8 +340,8 @@ void keepalive_status_json(struct keepalive_table *table, keepalive_line line,
     (unsigned long long) atomic_load(&table->broken),
     (unsigned long long) atomic_load(&table->deaths));
   if (bounds(table, &survived, &idle)) {
-    put(&out, "\"forgotten\": {\"after\": %u, \"within\": %u},", survived,
-      idle);
+    put(
+      &out, "\"forgotten\": {\"after\": %u, \"within\": %u},", survived, idle);
   } else {
     put(&out, "\"forgotten\": null,");
   }

@@ -17,16 +17,16 @@
 /* Takes one line of ASCII, shorter than 300 bytes, without its end. */
 typedef void (*keepalive_line)(void *user, const char *line);
 
-void keepalive_status_text(struct keepalive_table *table, int64_t now,
-  keepalive_line line, void *user);
+void keepalive_status_text(
+  struct keepalive_table *table, int64_t now, keepalive_line line, void *user);
 
 /* One JSON value over several lines. */
-void keepalive_status_json(struct keepalive_table *table, keepalive_line line,
-  void *user);
+void keepalive_status_json(
+  struct keepalive_table *table, keepalive_line line, void *user);
 
 /* "192.0.2.1 during RETR: silent for 20s, ...", the words of the log as well.
  */
-const char *keepalive_death_print(const struct keepalive_death *death,
-  char *text, size_t size);
+const char *keepalive_death_print(
+  const struct keepalive_death *death, char *text, size_t size);
 
 #endif

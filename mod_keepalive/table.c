@@ -112,13 +112,13 @@ static int take(struct keepalive_slot *slot, int32_t from, pid_t pid) {
     return 0;
   }
 
-  memset((char *) slot + sizeof(slot->pid), 0,
-    sizeof(*slot) - sizeof(slot->pid));
+  memset(
+    (char *) slot + sizeof(slot->pid), 0, sizeof(*slot) - sizeof(slot->pid));
   return 1;
 }
 
-struct keepalive_slot *keepalive_table_claim(struct keepalive_table *table,
-    pid_t pid) {
+struct keepalive_slot *keepalive_table_claim(
+  struct keepalive_table *table, pid_t pid) {
   unsigned int i, pass, home = (unsigned int) pid % KEEPALIVE_SLOTS;
 
   /* A session that was killed leaves its slot taken: they are looked for only
@@ -130,7 +130,7 @@ struct keepalive_slot *keepalive_table_claim(struct keepalive_table *table,
       int32_t owner = atomic_load(&slot->pid);
 
       if ((owner == 0 || owner == (int32_t) pid ||
-           (pass == 1 && !is_alive(owner))) &&
+            (pass == 1 && !is_alive(owner))) &&
           take(slot, owner, pid)) {
         return slot;
       }
@@ -159,8 +159,8 @@ int keepalive_table_in_use(struct keepalive_slot *slot) {
   return 1;
 }
 
-void keepalive_table_bury(struct keepalive_table *table,
-    const struct keepalive_death *death) {
+void keepalive_table_bury(
+  struct keepalive_table *table, const struct keepalive_death *death) {
   uint64_t number = atomic_fetch_add(&table->deaths, 1);
 
   table->death[number % KEEPALIVE_DEATHS] = *death;

@@ -19,10 +19,10 @@
 #include "method.h"
 #include "rule.h"
 
-#define KEEPALIVE_SLOTS 1024
-#define KEEPALIVE_DEATHS 8
+#define KEEPALIVE_SLOTS      1024
+#define KEEPALIVE_DEATHS     8
 #define KEEPALIVE_CLIENT_LEN 46 /* INET6_ADDRSTRLEN */
-#define KEEPALIVE_WHEN_LEN 16
+#define KEEPALIVE_WHEN_LEN   16
 
 /* A session in transfer.  Only the session itself writes, but for pid. */
 struct keepalive_slot {
@@ -49,8 +49,8 @@ struct keepalive_death {
 
 struct keepalive_table {
   _Atomic uint32_t magic;
-  int64_t since; /* time_t */
-  _Atomic uint64_t transfers; /* commands that were kept alive */
+  int64_t since;                             /* time_t */
+  _Atomic uint64_t transfers;                /* commands that were kept alive */
   _Atomic uint64_t sent[KEEPALIVE_NONE + 1]; /* by enum keepalive_method */
   _Atomic uint64_t skipped[KEEPALIVE_RESULTS];
   _Atomic uint64_t broken; /* replies that could not be kept: see reply.h */
@@ -69,15 +69,15 @@ void keepalive_table_close(struct keepalive_table *table);
 /* A slot for this process, zeroed; NULL when there is none left.  A slot whose
  * owner is gone counts as free.
  */
-struct keepalive_slot *keepalive_table_claim(struct keepalive_table *table,
-  pid_t pid);
+struct keepalive_slot *keepalive_table_claim(
+  struct keepalive_table *table, pid_t pid);
 
 void keepalive_table_release(struct keepalive_slot *slot);
 
 /* Is a live process in this slot? */
 int keepalive_table_in_use(struct keepalive_slot *slot);
 
-void keepalive_table_bury(struct keepalive_table *table,
-  const struct keepalive_death *death);
+void keepalive_table_bury(
+  struct keepalive_table *table, const struct keepalive_death *death);
 
 #endif
