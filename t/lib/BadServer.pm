@@ -410,7 +410,12 @@ sub answer_stun {
   $self->asked($fault);
   # By the thousand: others are not to wait for that.
   return if $fault =~ /^junk/ and (fork // 0);
-  $socket->send($_, 0, $client) for $STUN{ $self->behaves ? 'good' : $fault }->(substr($request, 8, 12), $socket, $client, $self);
+  my @replies = $STUN{ $self->behaves ? 'good' : $fault }->(substr($request, 8, 12), $socket, $client, $self);
+  my $last = pop @replies;
+  $socket->send($_, 0, $client) for @replies;
+  # What comes last must find room in the client's socket buffer.
+  sleep 0.5 if @replies > 1000;
+  $socket->send($last, 0, $client) if defined $last;
   POSIX::_exit(0) if $fault =~ /^junk/;
 }
 
