@@ -118,13 +118,14 @@ sub Net__FTP {
     (map { "put('$_') or die \$f->message;\n" } @{ $o->{put} });
   return <<"END";
 exec /usr/bin/perl - <<'SCRIPT'
+use IO::Select;
 use Net::FTP;
 sub put {
   my (\$name) = \@_;
   open my \$file, '<', \$name or die;
   my \$data = \$f->stor(\$name) or return;
   while (sysread \$file, my \$chunk, 16384) { \$data->write(\$chunk, length \$chunk) or return }
-  if (\$f->can('is_SSL') && \$f->is_SSL) { \$data->blocking(0); sysread \$data, my \$tickets, 1 for 1 .. 4 }
+  if (\$f->can('is_SSL') && \$f->is_SSL) { \$data->blocking(0); IO::Select->new(\$data)->can_read(1) and sysread \$data, my \$tickets, 1 for 1 .. 2 }
   return \$data->close;
 }
 our \$f = Net::FTP->new('$o->{host}', Port => $o->{port}, Passive => 1, Debug => 1, $tls_max
