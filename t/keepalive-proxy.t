@@ -65,8 +65,8 @@ my @paths = (
   ['tcp', '', 0], ['tcp', '1.3', 0], ['auto', '', 0], ['auto', '1.2', 0],
   ['auto', '1.3', 1], ['reply', '', 1], ['reply', '1.2', 1], ['reply', '1.3', 1],
 );
-# All clients where it is to end well; what is cut is shown with two of them,
-# and everything is with the sanitizers.
+# All clients with LONG where it is to end well, else two of them, as for what is
+# cut.
 my %few = map { $_ => 1 } qw(curl ftplib);
 
 my (@jobs, @expected);
@@ -75,7 +75,7 @@ for my $path (@paths) {
   for my $name (@RealClients::NAMES) {
     my $client = $RealClients::CLIENTS{$name};
     next if RealClients::unavailable($name) or ($tls and !$client->{tls});
-    next if !$few{$name} and (!$well or $ENV{SANITIZE});
+    next if !$few{$name} and (!$well or !$ENV{LONG});
     for my $way ('get', $client->{put} ? 'put' : ()) {
       my $job = join '-', $name =~ s/\W+/_/gr, $method, $tls || 'plain', $way;
       my $jobdir = "$dir/$job";
@@ -86,7 +86,7 @@ for my $path (@paths) {
         $server{$method}->write_file("$jobdir/$files[1]", 'small');
       }
       push @jobs, [$job, undef, $jobdir, RealClients::script($name, host => '127.0.0.1', port => $front{$method},
-        tls => $tls ? 1 : 0, tls_max => $tls eq '1.2' ? '1.2' : undef, $way => \@files)];
+        tls => $tls ? 1 : 0, tls_max => $tls eq '1.2' ? '1.2' : undef, $way => \@files), $well ? () : 20];
       push @expected, {
         job => $job, well => $well, what => "$name, " . ($tls ? "TLS $tls" : 'plain FTP') . ", $way, method $method",
         files => [map { $way eq 'get' ? "$jobdir/$_" : $server{$method}->home . "/$_" } @files],
@@ -95,7 +95,7 @@ for my $path (@paths) {
   }
 }
 
-my %result = RealClients::together($ENV{SANITIZE} ? 40 : 25, @jobs);
+my %result = RealClients::together(60, @jobs);
 for my $case (@expected) {
   my $result = $result{ $case->{job} };
   my @got = map { -f $_ ? md5_hex(Server::slurp($_)) : '' } @{ $case->{files} };

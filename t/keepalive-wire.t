@@ -159,12 +159,7 @@ for my $user (qw(ftp reply deadline)) {
   cmp_ok(scalar(@calls), '>', 50, "$user: strace saw a session without a transfer");
   is_deeply([map { "$_->[0]($_->[1]" } ours(@calls)], [], '... and no system call of ours');
 }
-my (%of, @names);
-for my $user (qw(none reply)) {
-  my %count;
-  $count{ $_->[0] }++ for grep { $_->[0] !~ /alarm|sigreturn|sigaction|sigprocmask|restart_syscall|SIGALRM/ } calls($user, "again-$user");
-  $of{$user} = \%count;
-}
-is_deeply($of{reply}, $of{none}, 'a rule or none: the same system calls, as often') or diag explain \%of;
+my %of = map { my $user = $_; my %seen = map { $_->[0] => 1 } calls($user, "again-$user"); $user => [sort keys %seen] } qw(none reply);
+is_deeply($of{reply}, $of{none}, 'a rule or none: the same kinds of system calls') or diag explain \%of;
 
 done_testing;

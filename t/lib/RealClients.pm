@@ -147,13 +147,14 @@ sub rclone {
   return join ' && ', @files;
 }
 
-# Runs scripts at the same time: ([name, netns, directory, script], ...).
-# Returns name => { status, seconds, said }; whoever takes longer is killed.
+# Runs scripts at the same time: ([name, netns, directory, script, seconds], ...),
+# the last only where it is not the common limit.  Returns name => { status,
+# seconds, said }; whoever takes longer is killed.
 sub together {
   my ($seconds, @jobs) = @_;
   my (%pid, %result);
   for my $job (@jobs) {
-    my ($name, $netns, $dir, $script) = @$job;
+    my ($name, $netns, $dir, $script, $limit) = @$job;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
       POSIX::setpgid(0, 0);
@@ -164,13 +165,12 @@ sub together {
       open STDERR, '>&', \*STDOUT;
       exec Net::prefix($netns), 'sh', '-c', $script or POSIX::_exit(127);
     }
-    $pid{$pid} = { name => $name, dir => $dir, start => time };
+    $pid{$pid} = { name => $name, dir => $dir, start => time, end => time + ($limit // $seconds) };
   }
-  my $end = time + $seconds;
   while (%pid) {
-    my $late = time > $end;
-    kill 'KILL', map { -$_ } keys %pid if $late;
     for my $pid (keys %pid) {
+      my $late = time > $pid{$pid}{end};
+      kill 'KILL', -$pid if $late;
       next unless waitpid($pid, $late ? 0 : POSIX::WNOHANG()) == $pid;
       my $job = delete $pid{$pid};
       open my $said, '<', "$job->{dir}/said";
