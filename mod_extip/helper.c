@@ -27,6 +27,9 @@
  * its log is standard error. */
 extern int nodaemon;
 
+/* The same: signals that the daemon has received and not yet handled. */
+extern volatile unsigned int recvd_signal_flags;
+
 /* Changes of addresses and routes come in bursts. */
 #define NETLINK_DELAY_MS 250
 
@@ -35,18 +38,19 @@ extern int nodaemon;
 #define LOCK_RETRY_MS  100
 #define LOCK_SAY_AFTER 50
 
-/* Seconds to the next helper when one has died: doubled each time, unless it
- * had completed a round. */
+/* Seconds until the next helper begins when one has died: doubled each time,
+ * unless it had completed a round. */
 #define RESTART_MIN 1
 #define RESTART_MAX 64
+
+/* Seconds to the next try when there can be no process. */
+#define FORK_RETRY 10
 
 /* The daemon's side. */
 static const struct extip_plan *helper_plan = NULL;
 static const struct extip_table *helper_table = NULL;
 static pid_t helper_pid = 0;
 static unsigned restart_delay = RESTART_MIN;
-static bool restart_pending = false;
-static int64_t restart_at; /* when it is, by extip_now() */
 
 /* A stream between daemon and helper: each notices the other's end. The helper
  * sends each address that it adopts. */
@@ -101,6 +105,9 @@ static void become_helper(int table_fd, int wake_fd) {
   int keep[] = { table_fd, daemon_fd, wake_fd, extip_log_fd() };
   bool foreground = nodaemon;
 
+  /* Nearly every function of ProFTPD handles these first: they are the daemon's
+   * to handle, with its timers and its control socket. */
+  recvd_signal_flags = 0;
   session.pid = getpid();
 
   /* Other modules' listeners have lost their descriptors in this process. */
@@ -119,6 +126,15 @@ static void become_helper(int table_fd, int wake_fd) {
     extip_log(EXTIP_LOG_WARNING,
       "helper process cannot give up its privileges: %s", strerror(errno));
     _exit(1);
+  }
+}
+
+/* Back-off, cut short when the daemon goes. */
+static void wait_in_helper(unsigned seconds) {
+  struct pollfd daemon_end = { .fd = daemon_fd, .events = POLLIN };
+
+  if (seconds > 0 && poll(&daemon_end, 1, (int) seconds * 1000) > 0) {
+    _exit(0);
   }
 }
 
@@ -244,7 +260,10 @@ static int signal_on_news(int fd) {
     0;
 }
 
-static int fork_helper(enum extip_start start) {
+/* The helper begins after DELAY seconds: it waits itself, because a timer in the
+ * daemon costs clients time, and one that is set while others run corrupts
+ * ProFTPD's list of timers. */
+static int fork_helper(enum extip_start start, unsigned delay) {
   pid_t parent = getpid();
   int fds[2];
 
@@ -264,6 +283,7 @@ static int fork_helper(enum extip_start start) {
     daemon_fd = fds[1];
     become_helper(helper_table->write_fd, wake_fds[0]);
     extip_die_with(parent);
+    wait_in_helper(delay);
     helper_main(helper_plan, helper_table->write_fd, wake_fds[0], start);
   }
 
@@ -281,45 +301,23 @@ static int fork_helper(enum extip_start start) {
   return 0;
 }
 
-static void restart_later(void);
-static int on_restart_timer(CALLBACK_FRAME);
-
-/* ProFTPD's timers count from its last alarm, not from when they are set, and
- * can even call back before pr_timer_add() returns: the time of the restart is
- * kept here, and a timer that comes too early is set again. */
-static void set_restart_timer(void) {
-  int64_t wait = (restart_at - extip_now() + 999) / 1000;
-
-  (void) pr_timer_add(wait > 1 ? (int) wait : 1, -1, &extip_module,
-    on_restart_timer, "mod_extip: new helper process");
+static int on_fork_timer(CALLBACK_FRAME) {
+  (void) p1;
+  (void) p2;
+  (void) p3;
+  (void) data;
+  return fork_helper(EXTIP_START_NOW, 0) < 0;
 }
 
-static int on_restart_timer(CALLBACK_FRAME) {
-  (void) p1, (void) p2, (void) p3, (void) data;
-  if (extip_now() < restart_at) {
-    set_restart_timer();
-    return 0;
+static void start_helper(enum extip_start start, unsigned delay) {
+  if (fork_helper(start, delay) == 0) {
+    return;
   }
 
-  restart_pending = false;
-  if (fork_helper(EXTIP_START_NOW) < 0) {
-    extip_log(EXTIP_LOG_WARNING, "cannot start the helper process: %s",
-      strerror(errno));
-    restart_later();
-  }
-
-  return 0;
-}
-
-static void restart_later(void) {
-  if (!restart_pending) {
-    restart_pending = true;
-    restart_at = extip_now() + (int64_t) restart_delay * 1000;
-    set_restart_timer();
-  }
-
-  restart_delay =
-    restart_delay * 2 < RESTART_MAX ? restart_delay * 2 : RESTART_MAX;
+  extip_log(EXTIP_LOG_WARNING, "cannot start the helper process: %s",
+    strerror(errno));
+  (void) pr_timer_add(FORK_RETRY, -1, &extip_module, on_fork_timer,
+    "mod_extip: new helper process");
 }
 
 void extip_helper_start(const struct extip_plan *plan,
@@ -328,16 +326,15 @@ void extip_helper_start(const struct extip_plan *plan,
   helper_table = table;
   restart_delay = RESTART_MIN;
 
-  if (make_pair(SOCK_DGRAM, wake_fds) < 0 || fork_helper(start) < 0) {
-    extip_log(EXTIP_LOG_WARNING, "cannot start the helper process: %s",
+  if (make_pair(SOCK_DGRAM, wake_fds) < 0) {
+    extip_log(EXTIP_LOG_WARNING, "nobody can wake the helper process: %s",
       strerror(errno));
-    restart_later();
   }
+  start_helper(start, 0);
 }
 
 void extip_helper_stop(void) {
   (void) pr_timer_remove(-1, &extip_module);
-  restart_pending = false;
 
   /* This is what ends it; the daemon reaps all its children. */
   close_fd(&link_fd);
@@ -373,10 +370,12 @@ static void helper_died(void) {
     restart_delay = RESTART_MIN;
   }
 
-  extip_log(EXTIP_LOG_WARNING, "helper process %lu is dead: starting another "
-    "in %u s, what is known stays", (unsigned long) helper_pid, restart_delay);
+  extip_log(EXTIP_LOG_WARNING, "helper process %lu is dead: another begins in "
+    "%u s, what is known stays", (unsigned long) helper_pid, restart_delay);
   helper_pid = 0;
-  restart_later();
+  start_helper(EXTIP_START_NOW, restart_delay);
+  restart_delay =
+    restart_delay * 2 < RESTART_MAX ? restart_delay * 2 : RESTART_MAX;
 }
 
 void extip_helper_news(void (*changed)(const char *addr)) {
