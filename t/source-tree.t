@@ -7,7 +7,7 @@ use warnings;
 use Cwd qw(getcwd);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
-use Net 'private';
+use Net;
 use Client;
 use Server;
 use Test::More;
@@ -26,7 +26,6 @@ my @ours = qw(mod_extip mod_natpasv mod_keepalive);
 sub sh { my ($command) = @_; my $said = `cd $dir && { $command ; } 2>&1`; return $? == 0 ? 1 : (diag(substr $said, -3000), 0)[1] }
 
 # The machine's own package sources, asked for sources instead of packages.
-# The test is in a network namespace of its own, apt is not.
 sub debian_source {
   make_path("$dir/parts", "$dir/lists", "$dir/source");
   for my $list (glob '/etc/apt/sources.list /etc/apt/sources.list.d/*') {
@@ -34,7 +33,7 @@ sub debian_source {
     open my $out, '>', "$dir/parts/" . $list =~ s{.*/}{}r or die $!;
     print $out $text;
   }
-  my $apt = "nsenter -t 1 -n apt-get -q -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null"
+  my $apt = "apt-get -q -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null"
     . " -o Dir::Etc::sourceparts=$dir/parts -o Dir::State::lists=$dir/lists";
   chomp(my $version = `dpkg-query -W -f '\${source:Version}' proftpd-core`);
   return unless sh("$apt update && cd source && $apt source proftpd-dfsg=$version");
@@ -43,6 +42,8 @@ sub debian_source {
 
 my $source = $ENV{PROFTPD_SOURCE} // debian_source();
 ok($source && -f "$source/configure", 'the sources of ProFTPD are here') or BAIL_OUT('no sources of ProFTPD');
+
+Net::private();    # apt needed the network, the rest does not
 
 for my $kind (qw(static shared)) {
   my $tree = "$dir/$kind";

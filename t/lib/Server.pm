@@ -71,6 +71,8 @@ sub new {
   chmod 0755, $self->{dir};
   make_path("$self->{dir}/run", "$self->{dir}/home", "$self->{dir}/modules", "$self->{dir}/state");
   chown $self->uid, $self->gid, "$self->{dir}/home";
+  make_path("$self->{dir}/sanitizer");
+  chmod 01777, "$self->{dir}/sanitizer";    # sessions and the helper are not root
   $self->link_modules;
   $self->write_accounts;
   $self->write_config;
@@ -161,7 +163,9 @@ Group nogroup
 MaxInstances none
 RequireValidShell off
 AuthOrder mod_auth_file.c
+<IfModule mod_auth_pam.c>
 AuthPAM off
+</IfModule>
 AllowOverwrite on
 AllowStoreRestart on
 AllowRetrieveRestart on
@@ -175,7 +179,9 @@ WtmpLog off
 TransferLog none
 EOC
   $self->write_file('proftpd.conf', <<"EOC", 0644);
+<IfModule mod_dso.c>
 ModulePath $dir/modules
+</IfModule>
 ${load}PidFile $dir/run/pid
 ScoreboardFile $dir/run/scoreboard
 SystemLog $dir/log
@@ -210,8 +216,8 @@ sub environment {
     %env = (
       LD_PRELOAD => $libasan,
       # Sessions end with _exit, and the daemon's own leaks are not ours.
-      ASAN_OPTIONS => "detect_leaks=0:abort_on_error=0:log_path=$self->{dir}/asan",
-      UBSAN_OPTIONS => "print_stacktrace=1:log_path=$self->{dir}/asan",
+      ASAN_OPTIONS => "detect_leaks=0:abort_on_error=0:log_path=$self->{dir}/sanitizer/report",
+      UBSAN_OPTIONS => "print_stacktrace=1:log_path=$self->{dir}/sanitizer/report",
       %env,
     );
   }
@@ -251,8 +257,13 @@ sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; retu
 sub log    { slurp("$_[0]{dir}/log") . $_[0]->stderr }    # in the foreground it logs to stderr
 sub stderr { slurp("$_[0]{dir}/stderr") }
 
-# Reports of the sanitizers, empty when clean.
-sub sanitizer { my ($self) = @_; return join '', map { slurp($_) } glob "$self->{dir}/asan*" }
+# Reports of the sanitizers, empty when clean.  ASAN writes files, UBSAN may
+# have only stderr.
+sub sanitizer {
+  my ($self) = @_;
+  return join '', map({ slurp($_) } glob "$self->{dir}/sanitizer/*"),
+    $self->stderr =~ /^.*(?:runtime error: |ERROR: \w+Sanitizer).*\n/mg;
+}
 
 # Processes of this server (daemon, helper, sessions), by process group and
 # parentage: everything that has our configuration's directory on it.
