@@ -200,7 +200,7 @@ static enum keepalive_result send_ticket(void) {
 }
 
 enum keepalive_result keepalive_control_send(enum keepalive_method method) {
-  char nop[] = TELNET_NOP, more;
+  char nop[] = TELNET_NOP, more[KEEPALIVE_REPLY_TEXT];
   enum keepalive_result res;
 
   if (is_being_written()) {
@@ -218,8 +218,7 @@ enum keepalive_result keepalive_control_send(enum keepalive_method method) {
       break;
 
     case KEEPALIVE_REPLY:
-      more = keepalive_reply_grow(&reply);
-      res = write_out(&more, 1);
+      res = write_out(more, keepalive_reply_grow(&reply, more));
       break;
 
     default:

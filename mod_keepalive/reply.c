@@ -21,12 +21,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Up to the code the bytes are those of the stock reply, which then simply goes
- * on; after it the reply has more than one line.
+/* A code is never left half written: ncftp takes the "22" of a connection that
+ * ends there for a success.
  */
-#define CODE     "226"
-#define CODE_LEN 3
-#define OPENING  CODE "-Transferring"
+#define CODE      "226"
+#define CODE_LEN  3
+#define OPENING   CODE "-Transferring"
+#define NEXT_LINE "\r\n" CODE "-."
 
 /* Lines of 5,000 bytes break PHP, gftp and wget; 900 no client. */
 #define LINE_MAX_LEN 900
@@ -36,25 +37,21 @@
  */
 #define HELD_MAX (128 * 1024)
 
-char keepalive_reply_grow(struct keepalive_reply *reply) {
-  size_t at = reply->line++;
+size_t keepalive_reply_grow(struct keepalive_reply *reply, char *text) {
+  const char *more = ".";
 
-  reply->state = KEEPALIVE_REPLY_OPEN;
-  if (at <= CODE_LEN || (reply->lines == 0 && at < strlen(OPENING))) {
-    return OPENING[at];
+  if (reply->state == KEEPALIVE_REPLY_NONE) {
+    reply->state = KEEPALIVE_REPLY_OPEN;
+    more = OPENING;
+
+  } else if (reply->line >= LINE_MAX_LEN) {
+    reply->line = 0;
+    more = NEXT_LINE;
   }
 
-  if (at < LINE_MAX_LEN) {
-    return '.';
-  }
-
-  if (at == LINE_MAX_LEN) {
-    return '\r';
-  }
-
-  reply->line = 0;
-  reply->lines++;
-  return '\n';
+  reply->line += strlen(more);
+  memcpy(text, more, strlen(more));
+  return strlen(more);
 }
 
 static int has_code(const char *text, size_t len, char separator) {
@@ -114,32 +111,19 @@ size_t keepalive_reply_join_size(
   return strlen("\r\n") + len + reply->held_len;
 }
 
-/* What ends the open line, and what of the text is out already. */
-static const char *end_line(const struct keepalive_reply *reply, size_t *out) {
-  *out = 0;
-  if (reply->line <= CODE_LEN) {
-    *out = reply->line;
-    return "";
-  }
-
-  return reply->line <= LINE_MAX_LEN ? "\r\n" : "\n";
-}
-
 size_t keepalive_reply_join(
   struct keepalive_reply *reply, const char *text, size_t len, char *joined) {
-  const char *before = "";
-  size_t joined_len, out = 0;
+  size_t joined_len = 0;
   int is_last = has_code(text, len, ' ');
 
   if (reply->state == KEEPALIVE_REPLY_OPEN) {
-    before = end_line(reply, &out);
+    memcpy(joined, "\r\n", 2);
+    joined_len = 2;
     reply->state = KEEPALIVE_REPLY_ENDING;
   }
 
-  joined_len = strlen(before);
-  memcpy(joined, before, joined_len);
-  memcpy(joined + joined_len, text + out, len - out);
-  joined_len += len - out;
+  memcpy(joined + joined_len, text, len);
+  joined_len += len;
 
   if (is_last) {
     if (reply->held_len > 0) {

@@ -24,7 +24,6 @@ enum keepalive_reply_state {
 struct keepalive_reply {
   enum keepalive_reply_state state;
   size_t line; /* bytes in the line so far */
-  int lines;   /* before it */
   char *held;  /* replies to other commands, until this one has ended */
   size_t held_len;
 };
@@ -37,8 +36,13 @@ enum keepalive_reply_fate {
   KEEPALIVE_REPLY_DROP  /* the reply is broken: not written */
 };
 
-/* The next keepalive: one byte, which opens the reply or makes it longer. */
-char keepalive_reply_grow(struct keepalive_reply *reply);
+/* Room for what keepalive_reply_grow() writes. */
+#define KEEPALIVE_REPLY_TEXT 24
+
+/* The next keepalive: opens the reply, or makes it one byte longer.  Returns
+ * the number of bytes.
+ */
+size_t keepalive_reply_grow(struct keepalive_reply *reply, char *text);
 
 /* `foreign' is true for what does not belong to the transfer's own final reply.
  * A final reply that is not 226 breaks the open one: the state says so.

@@ -94,7 +94,7 @@ sub send_all {
 }
 
 # The reply of one byte a second and its end.
-my $GROWN = qr/\A(?:226-T?[\w.]*\r\n)?226 Transfer complete\z/;
+my $GROWN = qr/\A(?:226-Transferring\.*\r\n)?226 Transfer complete\z/;
 
 sub ends_well {
   my ($c, $what) = @_;
