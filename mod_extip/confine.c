@@ -108,9 +108,8 @@ void extip_detach(const int *keep, size_t keep_count, bool keep_stderr) {
 }
 
 static int drop_capabilities(void) {
-  struct __user_cap_header_struct header = {
-    .version = _LINUX_CAPABILITY_VERSION_3
-  };
+  struct __user_cap_header_struct header = { .version =
+                                               _LINUX_CAPABILITY_VERSION_3 };
   struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
 
   memset(none, 0, sizeof(none));

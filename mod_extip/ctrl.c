@@ -18,14 +18,14 @@
 #include "status.h"
 
 #if defined(PR_USE_CTRLS)
-# include "mod_ctrls.h"
+#include "mod_ctrls.h"
 
-# if !defined(PR_CTRLS_STATUS_OK)
-#  define PR_CTRLS_STATUS_OK               0
-#  define PR_CTRLS_STATUS_ACCESS_DENIED    -1
-#  define PR_CTRLS_STATUS_WRONG_PARAMETERS -1
-#  define PR_CTRLS_STATUS_OPERATION_DENIED -1
-# endif
+#if !defined(PR_CTRLS_STATUS_OK)
+#define PR_CTRLS_STATUS_OK               0
+#define PR_CTRLS_STATUS_ACCESS_DENIED    -1
+#define PR_CTRLS_STATUS_WRONG_PARAMETERS -1
+#define PR_CTRLS_STATUS_OPERATION_DENIED -1
+#endif
 
 static const struct extip_plan *ctrl_plan = NULL;
 static const struct extip_table *ctrl_table = NULL;
@@ -51,8 +51,8 @@ static void read_quest(const struct extip_quest *quest,
   memset(status, 0, sizeof(*status));
   if (record >= 0) {
     (void) extip_table_read(ctrl_table->read_fd, (size_t) record, answer);
-    (void) extip_table_read_status(ctrl_table->read_fd, (size_t) record,
-      status);
+    (void) extip_table_read_status(
+      ctrl_table->read_fd, (size_t) record, status);
   }
 
   sstrncpy(answer->key, quest->key, sizeof(answer->key));
@@ -68,8 +68,10 @@ static void show_text(pr_ctrls_t *ctrl) {
   for (size_t i = 0; i < ctrl_plan->quest_count; i++) {
     if (ctrl->ctrls_cb_resps != NULL &&
         ctrl->ctrls_cb_resps->nelts > TEXT_LINES_MAX - EXTIP_STATUS_LINES_MAX) {
-      (void) pr_ctrls_add_response(ctrl, "%zu more: see 'ftpdctl extip status "
-        "json'", ctrl_plan->quest_count - i);
+      (void) pr_ctrls_add_response(ctrl,
+        "%zu more: see 'ftpdctl extip status "
+        "json'",
+        ctrl_plan->quest_count - i);
       return;
     }
 
@@ -85,8 +87,8 @@ static void show_json(pr_ctrls_t *ctrl) {
   add_line(ctrl, "[");
   for (size_t i = 0; i < ctrl_plan->quest_count; i++) {
     read_quest(&ctrl_plan->quests[i], &answer, &status);
-    extip_status_json(&answer, &status, i + 1 == ctrl_plan->quest_count,
-      add_line, ctrl);
+    extip_status_json(
+      &answer, &status, i + 1 == ctrl_plan->quest_count, add_line, ctrl);
   }
   add_line(ctrl, "]");
 }
@@ -133,8 +135,8 @@ static int handle_refresh(pr_ctrls_t *ctrl, int argc, char **argv) {
   }
 
   (void) pr_ctrls_add_response(ctrl, "%s; see 'ftpdctl extip status'",
-    under_way ? "a round is under way, another follows it" :
-                "a round is under way");
+    under_way ? "a round is under way, another follows it"
+              : "a round is under way");
   return PR_CTRLS_STATUS_OK;
 }
 
@@ -160,7 +162,7 @@ static int handle_extip(pr_ctrls_t *ctrl, int argc, char **argv) {
 
     if (ctrl_plan == NULL || ctrl_plan->quest_count == 0) {
       (void) pr_ctrls_add_response(ctrl, "ExtIPEngine is off, or there is no "
-        "ExtIPSource");
+                                         "ExtIPSource");
       return PR_CTRLS_STATUS_OPERATION_DENIED;
     }
 
@@ -183,8 +185,8 @@ void extip_ctrl_start(void) {
   extip_ctrl_stop();
   if (pr_ctrls_register(&extip_module, "extip", "the address the world sees",
         handle_extip) < 0) {
-    extip_log(EXTIP_LOG_NOTICE, "cannot register 'ftpdctl extip': %s",
-      strerror(errno));
+    extip_log(
+      EXTIP_LOG_NOTICE, "cannot register 'ftpdctl extip': %s", strerror(errno));
     return;
   }
 
@@ -204,14 +206,14 @@ void extip_ctrl_stop(void) {
   }
 }
 
-void extip_ctrl_show(const struct extip_plan *plan,
-  const struct extip_table *table) {
+void extip_ctrl_show(
+  const struct extip_plan *plan, const struct extip_table *table) {
   ctrl_plan = plan;
   ctrl_table = table;
 }
 
-const char *extip_ctrl_set_acl(pool *p, const char *actions,
-  const char *allow, const char *type, char *list) {
+const char *extip_ctrl_set_acl(pool *p, const char *actions, const char *allow,
+  const char *type, char *list) {
   const char *bad_action = NULL;
 
   if (acl_pool == NULL) {
@@ -220,10 +222,10 @@ const char *extip_ctrl_set_acl(pool *p, const char *actions,
 
   if (pr_ctrls_set_module_acls2(acttab, acl_pool,
         pr_ctrls_parse_acl(p, actions), allow, type, list, &bad_action) < 0) {
-    return bad_action == NULL ? strerror(errno) :
-                                pstrcat(p, "unknown action '", bad_action,
-                                  "': allowed are refresh, status and all",
-                                  NULL);
+    return bad_action == NULL
+             ? strerror(errno)
+             : pstrcat(p, "unknown action '", bad_action,
+                 "': allowed are refresh, status and all", NULL);
   }
 
   return NULL;
@@ -237,14 +239,14 @@ void extip_ctrl_start(void) {
 void extip_ctrl_stop(void) {
 }
 
-void extip_ctrl_show(const struct extip_plan *plan,
-  const struct extip_table *table) {
+void extip_ctrl_show(
+  const struct extip_plan *plan, const struct extip_table *table) {
   (void) plan;
   (void) table;
 }
 
-const char *extip_ctrl_set_acl(pool *p, const char *actions,
-  const char *allow, const char *type, char *list) {
+const char *extip_ctrl_set_acl(pool *p, const char *actions, const char *allow,
+  const char *type, char *list) {
   (void) p;
   (void) actions;
   (void) allow;

@@ -21,11 +21,11 @@ void extip_ctrl_start(void);
 void extip_ctrl_stop(void);
 
 /* What they report on; the caller's, NULL for nothing. */
-void extip_ctrl_show(const struct extip_plan *plan,
-  const struct extip_table *table);
+void extip_ctrl_show(
+  const struct extip_plan *plan, const struct extip_table *table);
 
 /* ExtIPControlsACLs. NULL, or what is wrong with it, from P. */
-const char *extip_ctrl_set_acl(pool *p, const char *actions,
-  const char *allow, const char *type, char *list);
+const char *extip_ctrl_set_acl(pool *p, const char *actions, const char *allow,
+  const char *type, char *list);
 
 #endif

@@ -34,8 +34,8 @@ static int is_clock(const char *text) {
   static const char form[] = "00:00:00";
 
   for (size_t i = 0; i < sizeof(form); i++) {
-    if (form[i] == '0' ? !isdigit((unsigned char) text[i]) :
-                         text[i] != form[i]) {
+    if (form[i] == '0' ? !isdigit((unsigned char) text[i])
+                       : text[i] != form[i]) {
       return 0;
     }
   }
@@ -53,7 +53,7 @@ int extip_duration_parse(const char *text, unsigned *seconds) {
 
   if (is_clock(text)) {
     *seconds = two_digits(text) * 3600 + two_digits(text + 3) * 60 +
-      two_digits(text + 6);
+               two_digits(text + 6);
     return 0;
   }
 

@@ -86,36 +86,36 @@ __attribute__((format(printf, 3, 4))) static void say(
 static const char *show(uint32_t addr, char *buf) {
   struct in_addr in = { .s_addr = addr };
 
-  return addr == INADDR_ANY ? "none" :
-    inet_ntop(AF_INET, &in, buf, INET_ADDRSTRLEN);
+  return addr == INADDR_ANY ? "none"
+                            : inet_ntop(AF_INET, &in, buf, INET_ADDRSTRLEN);
 }
 
 static bool may_announce(const struct extip_quest *quest, struct in_addr addr) {
   return extip_is_global(addr, NULL) ||
-    (quest->allow_reserved && extip_vote_usable(addr));
+         (quest->allow_reserved && extip_vote_usable(addr));
 }
 
-static void write_answer(struct extip_engine *engine,
-  const struct pursuit *pursuit) {
+static void write_answer(
+  struct extip_engine *engine, const struct pursuit *pursuit) {
   if (extip_table_write(engine->table_fd, pursuit->record, &pursuit->answer) <
       0) {
-    say(engine, EXTIP_LOG_WARNING, "cannot write the table: %s",
-      strerror(errno));
+    say(
+      engine, EXTIP_LOG_WARNING, "cannot write the table: %s", strerror(errno));
   }
 }
 
 /* The status is for people; that the disk is full is said for the answer. */
-static void write_status(struct extip_engine *engine,
-  const struct pursuit *pursuit) {
-  (void) extip_table_write_status(engine->table_fd, pursuit->record,
-    &pursuit->status);
+static void write_status(
+  struct extip_engine *engine, const struct pursuit *pursuit) {
+  (void) extip_table_write_status(
+    engine->table_fd, pursuit->record, &pursuit->status);
 }
 
 /* Deciding */
 
 /* The sources that gave ADDR, with commas between them. */
-static void name_supporters(const struct pursuit *pursuit, struct in_addr addr,
-  char *buf, size_t bufsz) {
+static void name_supporters(
+  const struct pursuit *pursuit, struct in_addr addr, char *buf, size_t bufsz) {
   size_t len = 0;
 
   *buf = '\0';
@@ -157,8 +157,10 @@ static void decide(struct extip_engine *engine, struct pursuit *pursuit,
     adopt(engine, pursuit, outcome);
 
   } else if (pursuit->stuck) {
-    say(engine, EXTIP_LOG_NOTICE, "%s: %s confirmed after %u rounds without a "
-      "decision", pursuit->quest->key, show(outcome->addr.s_addr, addr),
+    say(engine, EXTIP_LOG_NOTICE,
+      "%s: %s confirmed after %u rounds without a "
+      "decision",
+      pursuit->quest->key, show(outcome->addr.s_addr, addr),
       pursuit->schedule.failures);
   }
 
@@ -255,11 +257,10 @@ static struct extip_outcome count(const struct pursuit *pursuit) {
 
 /* One source's part */
 
-static bool is_valid(const struct extip_quest *quest,
-  const struct extip_answer *answer) {
-  return (answer->status == EXTIP_OK ||
-           answer->status == EXTIP_NOT_GLOBAL) &&
-    may_announce(quest, answer->addr);
+static bool is_valid(
+  const struct extip_quest *quest, const struct extip_answer *answer) {
+  return (answer->status == EXTIP_OK || answer->status == EXTIP_NOT_GLOBAL) &&
+         may_announce(quest, answer->addr);
 }
 
 /* Each fault of a source is logged when it appears and when it is gone. */
@@ -321,8 +322,8 @@ static int64_t to_wall_clock(int64_t due) {
   return time(NULL) + (due - extip_now() + 999) / 1000;
 }
 
-static void open_round(struct extip_engine *engine, struct pursuit *pursuit,
-  bool early) {
+static void open_round(
+  struct extip_engine *engine, struct pursuit *pursuit, bool early) {
   const struct extip_quest *quest = pursuit->quest;
   int64_t now = time(NULL);
 
@@ -406,8 +407,8 @@ static void ask(struct extip_engine *engine, int stop_fd) {
   size_t total = make_queries(engine, &queries, &seats);
 
   if (total == 0 || extip_round_run(queries, total, &opts) < 0) {
-    say(engine, EXTIP_LOG_WARNING, "cannot ask any source: %s",
-      strerror(errno));
+    say(
+      engine, EXTIP_LOG_WARNING, "cannot ask any source: %s", strerror(errno));
   }
 
   free(queries);
@@ -472,8 +473,10 @@ static void recall(struct extip_engine *engine, struct pursuit *pursuit) {
   addr.s_addr = answer->addr;
   if (addr.s_addr != INADDR_ANY &&
       (answer->bind != quest->bind.s_addr || !may_announce(quest, addr))) {
-    say(engine, EXTIP_LOG_NOTICE, "%s: forgetting %s, the configuration has "
-      "changed", quest->key, show(answer->addr, buf));
+    say(engine, EXTIP_LOG_NOTICE,
+      "%s: forgetting %s, the configuration has "
+      "changed",
+      quest->key, show(answer->addr, buf));
     answer->previous = answer->addr;
     answer->addr = INADDR_ANY;
     answer->since = answer->confirmed = 0;
@@ -483,8 +486,8 @@ static void recall(struct extip_engine *engine, struct pursuit *pursuit) {
   write_answer(engine, pursuit);
 }
 
-static bool same_sources(const struct extip_quest *quest,
-  const struct extip_table_status *status) {
+static bool same_sources(
+  const struct extip_quest *quest, const struct extip_table_status *status) {
   if (status->source_count != quest->source_count) {
     return false;
   }
@@ -507,9 +510,9 @@ static int64_t first_due(const struct pursuit *pursuit, enum extip_start start,
   int64_t wait = before->next - time(NULL);
 
   return start == EXTIP_START_NOW || pursuit->answer.addr == INADDR_ANY ||
-      wait < 0 || wait > pursuit->quest->refresh ?
-    0 :
-    wait * 1000;
+             wait < 0 || wait > pursuit->quest->refresh
+           ? 0
+           : wait * 1000;
 }
 
 /* A SIGHUP asks for a round like any other early reason; when the last one was
@@ -552,8 +555,9 @@ static void prepare(struct extip_engine *engine, struct pursuit *pursuit,
       quest->sources[i]->text);
   }
 
-  pursuit->quorum = quest->quorum > 0 ? quest->quorum :
-    extip_vote_quorum(keys, quest->source_count);
+  pursuit->quorum = quest->quorum > 0
+                      ? quest->quorum
+                      : extip_vote_quorum(keys, quest->source_count);
   pursuit->schedule.refresh = (int64_t) quest->refresh * 1000;
   pursuit->schedule.retry = (int64_t) quest->retry * 1000;
   pursuit->schedule.failures = status->failures;
@@ -567,8 +571,8 @@ static void prepare(struct extip_engine *engine, struct pursuit *pursuit,
   write_status(engine, pursuit);
 }
 
-static int claim_records(struct extip_engine *engine,
-  const struct extip_quest *quests) {
+static int claim_records(
+  struct extip_engine *engine, const struct extip_quest *quests) {
   const char *keys[EXTIP_TABLE_ANSWERS];
   size_t records[EXTIP_TABLE_ANSWERS];
 

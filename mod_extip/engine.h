@@ -25,11 +25,11 @@
 struct extip_quest {
   const char *key; /* unique; below EXTIP_TABLE_KEY_SIZE bytes */
   struct extip_source **sources;
-  size_t source_count;  /* 1 to EXTIP_TABLE_SOURCES */
-  unsigned quorum;      /* 0: extip_vote_quorum() */
+  size_t source_count;              /* 1 to EXTIP_TABLE_SOURCES */
+  unsigned quorum;                  /* 0: extip_vote_quorum() */
   unsigned refresh, retry, timeout; /* seconds */
-  struct in_addr bind;  /* INADDR_ANY: none */
-  const char *ca_file;  /* NULL: the system's */
+  struct in_addr bind;              /* INADDR_ANY: none */
+  const char *ca_file;              /* NULL: the system's */
   bool allow_reserved;
 };
 
@@ -38,15 +38,16 @@ enum extip_loudness { EXTIP_LOG_INFO, EXTIP_LOG_NOTICE, EXTIP_LOG_WARNING };
 /* What the engine tells its process. */
 struct extip_engine_calls {
   void (*log)(enum extip_loudness loudness, const char *text);
-  void (*changed)(struct in_addr addr); /* an address was adopted; may be NULL */
+  void (*changed)(
+    struct in_addr addr); /* an address was adopted; may be NULL */
 };
 
 struct extip_engine;
 
 /* When the first rounds are due. */
 enum extip_start {
-  EXTIP_START_NOW,    /* at once */
-  EXTIP_START_EARLY,  /* as an early round, for what is known: after a SIGHUP */
+  EXTIP_START_NOW,   /* at once */
+  EXTIP_START_EARLY, /* as an early round, for what is known: after a SIGHUP */
   EXTIP_START_WHEN_DUE /* when the process before us would have, for what is
                         * known: with inetd */
 };

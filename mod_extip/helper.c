@@ -67,7 +67,8 @@ static void close_fd(int *fd) {
   *fd = -1;
 }
 
-/* A pair of sockets none of which is in the place of stdin, stdout or stderr. */
+/* A pair of sockets none of which is in the place of stdin, stdout or stderr.
+ */
 static int make_pair(int type, int fds[2]) {
   if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
     fds[0] = fds[1] = -1;
@@ -120,8 +121,8 @@ static void become_helper(int table_fd, int wake_fd) {
     log_stderr(FALSE);
   }
 
-  PRIVS_ROOT
-  (void) log_opensyslog(NULL);
+  PRIVS_ROOT(void)
+  log_opensyslog(NULL);
   if (extip_drop_privileges(daemon_uid, daemon_gid) < 0) {
     extip_log(EXTIP_LOG_WARNING,
       "helper process cannot give up its privileges: %s", strerror(errno));
@@ -144,13 +145,14 @@ static void lock_table(int table_fd) {
 
   for (int i = 0; extip_table_lock(table_fd) < 0; i++) {
     if (errno != EWOULDBLOCK) {
-      extip_log(EXTIP_LOG_WARNING, "cannot lock the table: %s",
-        strerror(errno));
+      extip_log(
+        EXTIP_LOG_WARNING, "cannot lock the table: %s", strerror(errno));
       return;
     }
 
     if (i == LOCK_SAY_AFTER) {
-      extip_log(EXTIP_LOG_WARNING, "another process writes the table: waiting "
+      extip_log(EXTIP_LOG_WARNING,
+        "another process writes the table: waiting "
         "for it to end (does another ProFTPD have the same ExtIPTable?)");
     }
 
@@ -176,8 +178,10 @@ static void run_helper(struct extip_engine *engine, int wake_fd) {
   };
 
   if (fds[2].fd < 0) {
-    extip_log(EXTIP_LOG_WARNING, "changes of this host's addresses will not be "
-      "noticed: netlink: %s", strerror(errno));
+    extip_log(EXTIP_LOG_WARNING,
+      "changes of this host's addresses will not be "
+      "noticed: netlink: %s",
+      strerror(errno));
   }
 
   while (true) {
@@ -185,8 +189,8 @@ static void run_helper(struct extip_engine *engine, int wake_fd) {
 
     if (poll(fds, 3, wait > INT_MAX ? INT_MAX : (int) wait) < 0 &&
         errno != EINTR) {
-      extip_log(EXTIP_LOG_WARNING, "helper process ends: poll: %s",
-        strerror(errno));
+      extip_log(
+        EXTIP_LOG_WARNING, "helper process ends: poll: %s", strerror(errno));
       return;
     }
 
@@ -210,17 +214,16 @@ static void run_helper(struct extip_engine *engine, int wake_fd) {
 
 static void helper_main(const struct extip_plan *plan, int table_fd,
   int wake_fd, enum extip_start start) {
-  static const struct extip_engine_calls calls = {
-    .log = log_from_engine, .changed = tell_daemon
-  };
+  static const struct extip_engine_calls calls = { .log = log_from_engine,
+    .changed = tell_daemon };
   struct extip_engine *engine;
 
   lock_table(table_fd);
-  engine = extip_engine_start(plan->quests, plan->quest_count, table_fd, &calls,
-    start);
+  engine = extip_engine_start(
+    plan->quests, plan->quest_count, table_fd, &calls, start);
   if (engine == NULL) {
-    extip_log(EXTIP_LOG_WARNING, "helper process cannot start: %s",
-      strerror(errno));
+    extip_log(
+      EXTIP_LOG_WARNING, "helper process cannot start: %s", strerror(errno));
     _exit(1);
   }
 
@@ -254,14 +257,14 @@ static pid_t fork_quietly(void) {
  * only way into its main loop that costs nothing while nothing happens. */
 static int signal_on_news(int fd) {
   return fcntl(fd, F_SETOWN, getpid()) < 0 ||
-      fcntl(fd, F_SETSIG, SIGUSR2) < 0 ||
-      fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) < 0 ?
-    -1 :
-    0;
+             fcntl(fd, F_SETSIG, SIGUSR2) < 0 ||
+             fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) < 0
+           ? -1
+           : 0;
 }
 
-/* The helper begins after DELAY seconds: it waits itself, because a timer in the
- * daemon costs clients time, and one that is set while others run corrupts
+/* The helper begins after DELAY seconds: it waits itself, because a timer in
+ * the daemon costs clients time, and one that is set while others run corrupts
  * ProFTPD's list of timers. */
 static int fork_helper(enum extip_start start, unsigned delay) {
   pid_t parent = getpid();
@@ -314,8 +317,8 @@ static void start_helper(enum extip_start start, unsigned delay) {
     return;
   }
 
-  extip_log(EXTIP_LOG_WARNING, "cannot start the helper process: %s",
-    strerror(errno));
+  extip_log(
+    EXTIP_LOG_WARNING, "cannot start the helper process: %s", strerror(errno));
   (void) pr_timer_add(FORK_RETRY, -1, &extip_module, on_fork_timer,
     "mod_extip: new helper process");
 }
@@ -347,8 +350,9 @@ static int read_status(const struct extip_table *table,
   const struct extip_quest *quest, struct extip_table_status *status) {
   int record = extip_table_find(table->read_fd, quest->key);
 
-  return record < 0 ? -1 :
-    extip_table_read_status(table->read_fd, (size_t) record, status);
+  return record < 0
+           ? -1
+           : extip_table_read_status(table->read_fd, (size_t) record, status);
 }
 
 static bool completed_a_round(pid_t pid) {
@@ -370,8 +374,10 @@ static void helper_died(void) {
     restart_delay = RESTART_MIN;
   }
 
-  extip_log(EXTIP_LOG_WARNING, "helper process %lu is dead: another begins in "
-    "%u s, what is known stays", (unsigned long) helper_pid, restart_delay);
+  extip_log(EXTIP_LOG_WARNING,
+    "helper process %lu is dead: another begins in "
+    "%u s, what is known stays",
+    (unsigned long) helper_pid, restart_delay);
   helper_pid = 0;
   start_helper(EXTIP_START_NOW, restart_delay);
   restart_delay =
@@ -400,12 +406,11 @@ int extip_helper_wake(enum extip_wake why) {
   char byte = (char) why;
 
   /* When the queue is full the helper has been woken often enough. */
-  return wake_fds[1] >= 0 &&
-      (send(wake_fds[1], &byte, sizeof(byte), MSG_DONTWAIT | MSG_NOSIGNAL) ==
-          sizeof(byte) ||
-        errno == EAGAIN) ?
-    0 :
-    -1;
+  return wake_fds[1] >= 0 && (send(wake_fds[1], &byte, sizeof(byte),
+                                MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(byte) ||
+                               errno == EAGAIN)
+           ? 0
+           : -1;
 }
 
 void extip_helper_leave(void) {
@@ -425,8 +430,8 @@ static void once_main(const struct extip_plan *plan, int table_fd) {
     _exit(0);
   }
 
-  engine = extip_engine_start(plan->quests, plan->quest_count, table_fd, &calls,
-    EXTIP_START_WHEN_DUE);
+  engine = extip_engine_start(
+    plan->quests, plan->quest_count, table_fd, &calls, EXTIP_START_WHEN_DUE);
   if (engine == NULL) {
     extip_log(EXTIP_LOG_WARNING, "cannot ask for the external address: %s",
       strerror(errno));
@@ -442,8 +447,8 @@ static void once_main(const struct extip_plan *plan, int table_fd) {
 }
 
 /* Spares most sessions the fork; the process that asks looks closer. */
-static bool nothing_is_due(const struct extip_plan *plan,
-  const struct extip_table *table) {
+static bool nothing_is_due(
+  const struct extip_plan *plan, const struct extip_table *table) {
   struct extip_table_status status;
   int64_t now = time(NULL);
 
@@ -457,8 +462,8 @@ static bool nothing_is_due(const struct extip_plan *plan,
   return true;
 }
 
-void extip_helper_once(const struct extip_plan *plan,
-  const struct extip_table *table) {
+void extip_helper_once(
+  const struct extip_plan *plan, const struct extip_table *table) {
   pid_t pid;
 
   if (nothing_is_due(plan, table)) {

@@ -43,7 +43,7 @@ void extip_helper_leave(void);
 
 /* Without a daemon (inetd): a process of its own runs the rounds that are due,
  * once, and the caller goes on at once. */
-void extip_helper_once(const struct extip_plan *plan,
-  const struct extip_table *table);
+void extip_helper_once(
+  const struct extip_plan *plan, const struct extip_table *table);
 
 #endif

@@ -30,11 +30,11 @@
 #include "table.h"
 
 #if PROFTPD_VERSION_NUMBER < 0x0001030800
-# error "ProFTPD 1.3.8 or later required"
+#error "ProFTPD 1.3.8 or later required"
 #endif
 
 #if !defined(EXTIP_STATE_DIR)
-# define EXTIP_STATE_DIR "/var/lib/proftpd"
+#define EXTIP_STATE_DIR "/var/lib/proftpd"
 #endif
 #define DEFAULT_TABLE EXTIP_STATE_DIR "/extip.tab"
 
@@ -61,14 +61,14 @@ static struct extip_table table = { -1, -1 };
 
 /* ProFTPD's CHECK_ARGS lets superfluous words pass. */
 #define CHECK_ARG_COUNT(cmd, count, what) \
-  if ((cmd)->argc - 1 != (count)) { \
-    CONF_ERROR((cmd), "expected " what); \
+  if ((cmd)->argc - 1 != (count)) {       \
+    CONF_ERROR((cmd), "expected " what);  \
   }
 
-static const char *complain(cmd_rec *cmd, const char *value,
-  const char *allowed) {
-  return pstrcat(cmd->tmp_pool, "'", value, "' is not allowed: ", allowed,
-    NULL);
+static const char *complain(
+  cmd_rec *cmd, const char *value, const char *allowed) {
+  return pstrcat(
+    cmd->tmp_pool, "'", value, "' is not allowed: ", allowed, NULL);
 }
 
 /* usage: ExtIPBind address */
@@ -81,8 +81,9 @@ MODRET set_extipbind(cmd_rec *cmd) {
 
   if (!extip_ipv4_parse(cmd->argv[1], strlen(cmd->argv[1]), &addr) ||
       addr.s_addr == INADDR_ANY) {
-    CONF_ERROR(cmd, complain(cmd, cmd->argv[1],
-      "expected an IPv4 address of this host, such as 192.168.1.2"));
+    CONF_ERROR(
+      cmd, complain(cmd, cmd->argv[1],
+             "expected an IPv4 address of this host, such as 192.168.1.2"));
   }
 
   c = add_config_param(cmd->argv[0], 1, NULL);
@@ -104,8 +105,9 @@ MODRET set_extipcacertificate(cmd_rec *cmd) {
   PRIVS_RELINQUISH
 
   if (*((char *) cmd->argv[1]) != '/' || res < 0 || !S_ISREG(st.st_mode)) {
-    CONF_ERROR(cmd, complain(cmd, cmd->argv[1],
-      "expected the absolute path of a file with certificates in PEM form"));
+    CONF_ERROR(cmd,
+      complain(cmd, cmd->argv[1],
+        "expected the absolute path of a file with certificates in PEM form"));
   }
 
   (void) add_config_param_str(cmd->argv[0], 1, cmd->argv[1]);
@@ -116,22 +118,20 @@ MODRET set_extipcacertificate(cmd_rec *cmd) {
 MODRET set_extipcontrolsacls(cmd_rec *cmd) {
   const char *fault;
 
-  CHECK_ARG_COUNT(cmd, 4,
-    "actions or all, allow or deny, user or group, and a list");
+  CHECK_ARG_COUNT(
+    cmd, 4, "actions or all, allow or deny, user or group, and a list");
   CHECK_CONF(cmd, CONF_ROOT);
 
-  if (strcmp(cmd->argv[2], "allow") != 0 &&
-      strcmp(cmd->argv[2], "deny") != 0) {
+  if (strcmp(cmd->argv[2], "allow") != 0 && strcmp(cmd->argv[2], "deny") != 0) {
     CONF_ERROR(cmd, complain(cmd, cmd->argv[2], "expected allow or deny"));
   }
 
-  if (strcmp(cmd->argv[3], "user") != 0 &&
-      strcmp(cmd->argv[3], "group") != 0) {
+  if (strcmp(cmd->argv[3], "user") != 0 && strcmp(cmd->argv[3], "group") != 0) {
     CONF_ERROR(cmd, complain(cmd, cmd->argv[3], "expected user or group"));
   }
 
-  fault = extip_ctrl_set_acl(cmd->tmp_pool, cmd->argv[1], cmd->argv[2],
-    cmd->argv[3], cmd->argv[4]);
+  fault = extip_ctrl_set_acl(
+    cmd->tmp_pool, cmd->argv[1], cmd->argv[2], cmd->argv[3], cmd->argv[4]);
   if (fault != NULL) {
     CONF_ERROR(cmd, fault);
   }
@@ -165,8 +165,8 @@ MODRET set_extiplog(cmd_rec *cmd) {
 
   if (strcasecmp(cmd->argv[1], "none") != 0 &&
       *((char *) cmd->argv[1]) != '/') {
-    CONF_ERROR(cmd,
-      complain(cmd, cmd->argv[1], "expected an absolute path or none"));
+    CONF_ERROR(
+      cmd, complain(cmd, cmd->argv[1], "expected an absolute path or none"));
   }
 
   (void) add_config_param_str(cmd->argv[0], 1, cmd->argv[1]);
@@ -174,8 +174,8 @@ MODRET set_extiplog(cmd_rec *cmd) {
 }
 
 /* Reads a duration of at least MIN and at most MAX seconds; NULL or a fault. */
-static const char *read_duration(cmd_rec *cmd, int arg, unsigned min,
-  unsigned max, unsigned *seconds) {
+static const char *read_duration(
+  cmd_rec *cmd, int arg, unsigned min, unsigned max, unsigned *seconds) {
   char allowed[128];
 
   if (extip_duration_parse(cmd->argv[arg], seconds) == 0 && *seconds >= min &&
@@ -183,8 +183,8 @@ static const char *read_duration(cmd_rec *cmd, int arg, unsigned min,
     return NULL;
   }
 
-  snprintf(allowed, sizeof(allowed), "expected a duration of %u to %u seconds, "
-    EXTIP_DURATION_FORMS, min, max);
+  snprintf(allowed, sizeof(allowed),
+    "expected a duration of %u to %u seconds, " EXTIP_DURATION_FORMS, min, max);
   return complain(cmd, cmd->argv[arg], allowed);
 }
 
@@ -242,8 +242,8 @@ MODRET set_extipoptions(cmd_rec *cmd) {
     }
 
     if (option == 0) {
-      CONF_ERROR(cmd, complain(cmd, cmd->argv[i],
-        "expected AllowReserved or AnnounceToAll"));
+      CONF_ERROR(cmd,
+        complain(cmd, cmd->argv[i], "expected AllowReserved or AnnounceToAll"));
     }
     options |= option;
   }
@@ -283,8 +283,8 @@ MODRET set_extiprefresh(cmd_rec *cmd) {
   config_rec *c;
 
   if (cmd->argc < 2 || cmd->argc > 3) {
-    CONF_ERROR(cmd, "expected an interval and perhaps a first retry, "
-      EXTIP_DURATION_FORMS);
+    CONF_ERROR(cmd,
+      "expected an interval and perhaps a first retry, " EXTIP_DURATION_FORMS);
   }
   CHECK_CONF(cmd, ANYWHERE);
 
@@ -300,8 +300,8 @@ MODRET set_extiprefresh(cmd_rec *cmd) {
     }
 
   } else {
-    refresh.retry = refresh.refresh < EXTIP_RETRY ? refresh.refresh :
-                                                    EXTIP_RETRY;
+    refresh.retry =
+      refresh.refresh < EXTIP_RETRY ? refresh.refresh : EXTIP_RETRY;
   }
 
   c = add_config_param(cmd->argv[0], 1, NULL);
@@ -328,7 +328,7 @@ MODRET set_extipsource(cmd_rec *cmd) {
 
   if (cmd->argc < 2) {
     CONF_ERROR(cmd, "expected a URI: stun:, stuns:, http:, https:, dns:, if:, "
-      "ec2:, gce: or azure:");
+                    "ec2:, gce: or azure:");
   }
   CHECK_CONF(cmd, ANYWHERE);
 
@@ -347,8 +347,7 @@ MODRET set_extipsource(cmd_rec *cmd) {
   conf = pcalloc(c->pool, sizeof(*conf));
   conf->source = source;
   conf->spec = pstrdup(c->pool, spec);
-  conf->global =
-    cmd->config != NULL && cmd->config->config_type == CONF_GLOBAL;
+  conf->global = cmd->config != NULL && cmd->config->config_type == CONF_GLOBAL;
   conf->next = source_confs;
   source_confs = conf;
   c->argv[0] = conf;
@@ -362,8 +361,9 @@ MODRET set_extiptable(cmd_rec *cmd) {
 
   if (*((char *) cmd->argv[1]) != '/' ||
       strlen(cmd->argv[1]) > PR_TUNABLE_PATH_MAX - 16) {
-    CONF_ERROR(cmd, complain(cmd, cmd->argv[1],
-      "expected an absolute path in a directory where only root may write"));
+    CONF_ERROR(cmd,
+      complain(cmd, cmd->argv[1],
+        "expected an absolute path in a directory where only root may write"));
   }
 
   (void) add_config_param_str(cmd->argv[0], 1, cmd->argv[1]);
@@ -410,8 +410,7 @@ MODRET extip_get_addr(cmd_rec *cmd) {
 /* The daemon's life */
 
 static const char *find_path(const char *directive, const char *otherwise) {
-  config_rec *c =
-    find_config(main_server->conf, CONF_PARAM, directive, FALSE);
+  config_rec *c = find_config(main_server->conf, CONF_PARAM, directive, FALSE);
 
   return c != NULL ? c->argv[0] : otherwise;
 }
@@ -428,12 +427,14 @@ static int open_table(void) {
   PRIVS_RELINQUISH
 
   if (res < 0) {
-    extip_log(EXTIP_LOG_WARNING, "ExtIPTable '%s' is not used, so that the "
-      "address will not survive a restart: %s", path, why);
+    extip_log(EXTIP_LOG_WARNING,
+      "ExtIPTable '%s' is not used, so that the "
+      "address will not survive a restart: %s",
+      path, why);
     res = extip_table_anonymous(&table);
     if (res < 0) {
-      extip_log(EXTIP_LOG_WARNING, "no memory for a table either: %s",
-        strerror(errno));
+      extip_log(
+        EXTIP_LOG_WARNING, "no memory for a table either: %s", strerror(errno));
     }
 
   } else if (*why != '\0') {
@@ -442,8 +443,8 @@ static int open_table(void) {
 
   if (res == 0 && (pr_fs_get_usable_fd2(&table.read_fd) < 0 ||
                     pr_fs_get_usable_fd2(&table.write_fd) < 0)) {
-    extip_log(EXTIP_LOG_WARNING, "no descriptor for the table: %s",
-      strerror(errno));
+    extip_log(
+      EXTIP_LOG_WARNING, "no descriptor for the table: %s", strerror(errno));
     extip_table_close(&table);
     res = -1;
   }
@@ -562,16 +563,17 @@ static void extip_unreached_ev(const void *event_data, void *user_data) {
 
 static int extip_init(void) {
   if (pr_version_get_number() >> 8 != PROFTPD_VERSION_NUMBER >> 8) {
-    pr_log_pri(PR_LOG_ERR, MOD_EXTIP_VERSION ": built for ProFTPD %s, this is "
-      "ProFTPD %s: rebuild the module", PROFTPD_VERSION_TEXT,
-      pr_version_get_str());
+    pr_log_pri(PR_LOG_ERR,
+      MOD_EXTIP_VERSION ": built for ProFTPD %s, this is "
+                        "ProFTPD %s: rebuild the module",
+      PROFTPD_VERSION_TEXT, pr_version_get_str());
     errno = EINVAL;
     return -1;
   }
 
 #if defined(PR_SHARED_MODULE)
-  pr_event_register(&extip_module, "core.module-unload", extip_mod_unload_ev,
-    NULL);
+  pr_event_register(
+    &extip_module, "core.module-unload", extip_mod_unload_ev, NULL);
 #endif
   pr_event_register(&extip_module, "core.postparse", extip_postparse_ev, NULL);
   pr_event_register(&extip_module, "core.restart", extip_restart_ev, NULL);
@@ -597,10 +599,10 @@ static int extip_sess_init(void) {
     table.write_fd = -1;
   }
 
-  pr_event_register(&extip_module, "core.session-reinit", extip_sess_reinit_ev,
-    NULL);
-  pr_event_register(&extip_module, "mod_natpasv.unreached", extip_unreached_ev,
-    NULL);
+  pr_event_register(
+    &extip_module, "core.session-reinit", extip_sess_reinit_ev, NULL);
+  pr_event_register(
+    &extip_module, "mod_natpasv.unreached", extip_unreached_ev, NULL);
   extip_session_start(plan, &table);
   return 0;
 }
@@ -630,7 +632,8 @@ static cmdtable extip_cmdtab[] = {
 };
 
 module extip_module = {
-  NULL, NULL,
+  NULL,
+  NULL,
 
   /* Module API version 2.0 */
   0x20,

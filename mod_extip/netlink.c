@@ -28,8 +28,7 @@ int extip_netlink_open(void) {
   int fd =
     socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 
-  if (fd >= 0 &&
-      bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0) {
+  if (fd >= 0 && bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0) {
     int xerrno = errno;
 
     (void) close(fd);
@@ -47,7 +46,7 @@ static bool matters(const struct nlmsghdr *message) {
       const struct ifaddrmsg *address = NLMSG_DATA(message);
 
       return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*address)) &&
-        address->ifa_scope < RT_SCOPE_HOST;
+             address->ifa_scope < RT_SCOPE_HOST;
     }
 
     case RTM_NEWROUTE:
@@ -57,7 +56,7 @@ static bool matters(const struct nlmsghdr *message) {
       /* A VPN may replace the default route by two halves. Containers that
        * come and go add and remove many longer routes. */
       return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*route)) &&
-        route->rtm_dst_len <= 1 && (route->rtm_flags & RTM_F_CLONED) == 0;
+             route->rtm_dst_len <= 1 && (route->rtm_flags & RTM_F_CLONED) == 0;
     }
 
     default:

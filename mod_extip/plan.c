@@ -17,7 +17,8 @@
 #define DEFAULT_REFRESH (5 * 60)
 #define DEFAULT_TIMEOUT 5
 
-static void *find_value(const server_rec *s, const char *name, void *otherwise) {
+static void *find_value(
+  const server_rec *s, const char *name, void *otherwise) {
   config_rec *c = find_config(s->conf, CONF_PARAM, name, FALSE);
 
   return c != NULL && c->argc > 0 ? c->argv[0] : otherwise;
@@ -87,9 +88,10 @@ static bool same_text(const char *a, const char *b) {
 static bool same_quest(const struct extip_quest *a, const char *a_specs,
   const struct extip_quest *b, const char *b_specs) {
   return strcmp(a_specs, b_specs) == 0 && a->quorum == b->quorum &&
-    a->refresh == b->refresh && a->retry == b->retry &&
-    a->timeout == b->timeout && a->bind.s_addr == b->bind.s_addr &&
-    a->allow_reserved == b->allow_reserved && same_text(a->ca_file, b->ca_file);
+         a->refresh == b->refresh && a->retry == b->retry &&
+         a->timeout == b->timeout && a->bind.s_addr == b->bind.s_addr &&
+         a->allow_reserved == b->allow_reserved &&
+         same_text(a->ca_file, b->ca_file);
 }
 
 static struct extip_quest read_quest(pool *p, const server_rec *s,
@@ -133,8 +135,8 @@ static const char *join_specs(pool *p, const array_header *sources) {
 }
 
 /* Two name-based hosts may have the same address, port and name. */
-static void make_key_unique(pool *p, const struct extip_plan *plan,
-  struct extip_quest *quest) {
+static void make_key_unique(
+  pool *p, const struct extip_plan *plan, struct extip_quest *quest) {
   const char *key = quest->key;
   size_t number = 1, i = 0;
 
@@ -160,35 +162,42 @@ static const struct extip_quest *add_quest(pool *p, struct extip_plan *plan,
   struct extip_quest quest;
 
   if (sources->nelts == 0) {
-    extip_log(EXTIP_LOG_WARNING, "ExtIPEngine is on for '%s' but there is no "
-      "ExtIPSource: nothing will be asked", server_key(p, s));
+    extip_log(EXTIP_LOG_WARNING,
+      "ExtIPEngine is on for '%s' but there is no "
+      "ExtIPSource: nothing will be asked",
+      server_key(p, s));
     return NULL;
   }
 
   if (sources->nelts > EXTIP_TABLE_SOURCES) {
-    extip_log(EXTIP_LOG_WARNING, "'%s' has %d ExtIPSource directives: only the "
-      "first %d are asked", server_key(p, s), sources->nelts,
-      EXTIP_TABLE_SOURCES);
+    extip_log(EXTIP_LOG_WARNING,
+      "'%s' has %d ExtIPSource directives: only the "
+      "first %d are asked",
+      server_key(p, s), sources->nelts, EXTIP_TABLE_SOURCES);
     sources->nelts = EXTIP_TABLE_SOURCES;
   }
 
   quest = read_quest(p, s, sources, options);
   if (quest.quorum > quest.source_count) {
-    extip_log(EXTIP_LOG_WARNING, "ExtIPQuorum %u for '%s' can never be reached "
-      "with %zu sources", quest.quorum, quest.key, quest.source_count);
+    extip_log(EXTIP_LOG_WARNING,
+      "ExtIPQuorum %u for '%s' can never be reached "
+      "with %zu sources",
+      quest.quorum, quest.key, quest.source_count);
   }
 
   specs[plan->quest_count] = join_specs(p, sources);
   for (size_t i = 0; i < plan->quest_count; i++) {
-    if (same_quest(&plan->quests[i], specs[i], &quest,
-          specs[plan->quest_count])) {
+    if (same_quest(
+          &plan->quests[i], specs[i], &quest, specs[plan->quest_count])) {
       return &plan->quests[i];
     }
   }
 
   if (plan->quest_count == EXTIP_TABLE_ANSWERS) {
-    extip_log(EXTIP_LOG_WARNING, "more than %d servers with sources of their "
-      "own: '%s' gets no address", EXTIP_TABLE_ANSWERS, quest.key);
+    extip_log(EXTIP_LOG_WARNING,
+      "more than %d servers with sources of their "
+      "own: '%s' gets no address",
+      EXTIP_TABLE_ANSWERS, quest.key);
     return NULL;
   }
 
@@ -229,8 +238,8 @@ struct extip_plan *extip_plan_make(pool *p, xaset_t *servers) {
   return plan;
 }
 
-const struct extip_vhost *extip_plan_find(const struct extip_plan *plan,
-  const server_rec *server) {
+const struct extip_vhost *extip_plan_find(
+  const struct extip_plan *plan, const server_rec *server) {
   for (size_t i = 0; plan != NULL && i < plan->vhost_count; i++) {
     if (plan->vhosts[i].server == server) {
       return &plan->vhosts[i];

@@ -58,7 +58,7 @@ struct extip_plan {
 struct extip_plan *extip_plan_make(pool *p, xaset_t *servers);
 
 /* NULL when the server is not in the plan, or the plan is NULL. */
-const struct extip_vhost *extip_plan_find(const struct extip_plan *plan,
-  const server_rec *server);
+const struct extip_vhost *extip_plan_find(
+  const struct extip_plan *plan, const server_rec *server);
 
 #endif

@@ -54,9 +54,9 @@ void extip_log_open(const char *path) {
   if (res < 0) {
     log_fd = -1;
     extip_log(EXTIP_LOG_WARNING, "cannot open ExtIPLog '%s': %s", path,
-      res == PR_LOG_WRITABLE_DIR ? "others may write in its directory" :
-      res == PR_LOG_SYMLINK      ? "it is a symbolic link" :
-                                   strerror(xerrno));
+      res == PR_LOG_WRITABLE_DIR ? "others may write in its directory"
+      : res == PR_LOG_SYMLINK    ? "it is a symbolic link"
+                                 : strerror(xerrno));
   }
 }
 

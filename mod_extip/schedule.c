@@ -16,14 +16,14 @@ static int64_t jitter(int64_t span, int parts, uint32_t random) {
   return span - span / parts * (random % 1024) / 1024;
 }
 
-void extip_schedule_decided(struct extip_schedule *schedule, int64_t now,
-  uint32_t random) {
+void extip_schedule_decided(
+  struct extip_schedule *schedule, int64_t now, uint32_t random) {
   schedule->failures = 0;
   schedule->due = now + jitter(schedule->refresh, 10, random);
 }
 
-void extip_schedule_failed(struct extip_schedule *schedule, int64_t now,
-  uint32_t random) {
+void extip_schedule_failed(
+  struct extip_schedule *schedule, int64_t now, uint32_t random) {
   int64_t span = schedule->retry;
 
   for (unsigned i = 0; i < schedule->failures && span < schedule->refresh;
@@ -39,8 +39,8 @@ void extip_schedule_failed(struct extip_schedule *schedule, int64_t now,
   schedule->due = now + jitter(span, 5, random);
 }
 
-void extip_early_request(struct extip_early *early, int64_t now,
-  int64_t delay) {
+void extip_early_request(
+  struct extip_early *early, int64_t now, int64_t delay) {
   int64_t due = now + delay;
 
   if (early->granted && due < early->last + EXTIP_EARLY_GAP) {

@@ -28,13 +28,13 @@ struct extip_schedule {
 
 /* A decision was made, and the clock is at NOW: due after the refresh interval,
  * or up to a tenth of it sooner, so that servers do not ask in step. */
-void extip_schedule_decided(struct extip_schedule *schedule, int64_t now,
-  uint32_t random);
+void extip_schedule_decided(
+  struct extip_schedule *schedule, int64_t now, uint32_t random);
 
 /* No decision: due after the retry interval, doubled for every failure before,
  * or up to a fifth sooner; never later than a decision would be. */
-void extip_schedule_failed(struct extip_schedule *schedule, int64_t now,
-  uint32_t random);
+void extip_schedule_failed(
+  struct extip_schedule *schedule, int64_t now, uint32_t random);
 
 /* Requests for a round before its time, from whatever source: debounced, and
  * granted at most once in EXTIP_EARLY_GAP. */

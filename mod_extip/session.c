@@ -22,7 +22,9 @@
 static const struct extip_vhost *vhost = NULL;
 static const struct extip_table *table = NULL;
 static int record = -1;
-static struct in_addr announced = { INADDR_ANY }; /* as in note and environment */
+static struct in_addr announced = {
+  INADDR_ANY
+}; /* as in note and environment */
 
 const pr_netaddr_t *extip_netaddr(pool *p, struct in_addr addr) {
   struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr = addr };
@@ -103,8 +105,8 @@ static void notice(struct in_addr addr, bool tell) {
   set_note(addr.s_addr != INADDR_ANY ? new : NULL);
 
   if (tell && addr.s_addr != INADDR_ANY) {
-    pr_log_debug(DEBUG1, MOD_EXTIP_VERSION ": address is now %s, was %s", new,
-      old);
+    pr_log_debug(
+      DEBUG1, MOD_EXTIP_VERSION ": address is now %s, was %s", new, old);
     pr_event_generate("mod_extip.address-changed", new);
   }
 }
@@ -120,8 +122,8 @@ int extip_session_address(struct in_addr *addr) {
   return res;
 }
 
-void extip_session_start(const struct extip_plan *plan,
-  const struct extip_table *shared) {
+void extip_session_start(
+  const struct extip_plan *plan, const struct extip_table *shared) {
   struct in_addr addr;
 
   vhost = extip_plan_find(plan, main_server);
@@ -161,7 +163,7 @@ static bool is_local_client(pool *p) {
   if (pr_netaddr_get_family(na) != AF_INET) {
     in6 = pr_netaddr_get_inaddr(na);
     return IN6_IS_ADDR_LOOPBACK(in6) || IN6_IS_ADDR_LINKLOCAL(in6) ||
-      (in6->s6_addr[0] & 0xfe) == 0xfc;
+           (in6->s6_addr[0] & 0xfe) == 0xfc;
   }
 
   addr = ntohl(((const struct in_addr *) pr_netaddr_get_inaddr(na))->s_addr);
@@ -179,7 +181,7 @@ static bool listens_on_ipv4(void) {
   const pr_netaddr_t *na = session.c->local_addr;
 
   return pr_netaddr_get_family(na) == AF_INET ||
-    pr_netaddr_is_v4mappedv6(na) == TRUE;
+         pr_netaddr_is_v4mappedv6(na) == TRUE;
 }
 
 static bool natpasv_answers(cmd_rec *cmd) {
@@ -215,8 +217,8 @@ static void give_back(void *data) {
 
 /* ProFTPD's handler takes the address from argv[0] of the first such directive,
  * and writes commas into the text that is cached in it: it gets a copy. */
-static void lend(cmd_rec *cmd, const char *directive, const pr_netaddr_t *addr,
-  bool add) {
+static void lend(
+  cmd_rec *cmd, const char *directive, const pr_netaddr_t *addr, bool add) {
   struct loan *loan = pcalloc(cmd->pool, sizeof(*loan));
 
   loan->c = find_config(main_server->conf, CONF_PARAM, directive, FALSE);

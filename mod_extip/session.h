@@ -17,19 +17,20 @@
 
 /* Puts the session under the configuration of main_server: at its start, and
  * again after HOST. Both arguments stay the caller's and must live on. */
-void extip_session_start(const struct extip_plan *plan,
-  const struct extip_table *table);
+void extip_session_start(
+  const struct extip_plan *plan, const struct extip_table *table);
 
 /*
  * The address to announce for main_server, in ADDR. 0, or -1 with errno ENOENT:
- * engine off, nothing known yet, or not confirmed within ExtIPMaxAge. An address
- * other than the last one is passed on: session note, environment, event.
+ * engine off, nothing known yet, or not confirmed within ExtIPMaxAge. An
+ * address other than the last one is passed on: session note, environment,
+ * event.
  */
 int extip_session_address(struct in_addr *addr);
 
 /* PRE_CMD PASV: until CMD's pool is destroyed, ProFTPD's own PASV handler finds
- * the address in the MasqueradeAddress directives. Left alone when the engine is
- * off or mod_natpasv answers. */
+ * the address in the MasqueradeAddress directives. Left alone when the engine
+ * is off or mod_natpasv answers. */
 void extip_session_prepare_pasv(cmd_rec *cmd);
 
 /* An IPv4 address as ProFTPD's own, from P; NULL with errno. */

@@ -18,9 +18,9 @@
 #include "printable.h"
 #include "status.h"
 
-#define LINE_SIZE 300
+#define LINE_SIZE   300
 #define PACKED_SIZE 900
-#define WORD_SIZE 200 /* of one text within a line */
+#define WORD_SIZE   200 /* of one text within a line */
 
 struct out {
   extip_line line;
@@ -30,8 +30,8 @@ struct out {
   size_t packed_len;
 };
 
-__attribute__((format(printf, 2, 3))) static void put(const struct out *out,
-  const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static void put(
+  const struct out *out, const char *fmt, ...) {
   char text[LINE_SIZE];
   va_list args;
 
@@ -44,13 +44,13 @@ __attribute__((format(printf, 2, 3))) static void put(const struct out *out,
 static const char *show_addr(uint32_t addr, char *buf) {
   struct in_addr in = { .s_addr = addr };
 
-  return addr == INADDR_ANY ? "none" :
-    inet_ntop(AF_INET, &in, buf, INET_ADDRSTRLEN);
+  return addr == INADDR_ANY ? "none"
+                            : inet_ntop(AF_INET, &in, buf, INET_ADDRSTRLEN);
 }
 
 /* "2026-11-21 03:04:05 (1h 2m ago)" */
-static const char *show_time(int64_t when, int64_t now, char *buf,
-  size_t bufsz) {
+static const char *show_time(
+  int64_t when, int64_t now, char *buf, size_t bufsz) {
   char date[32];
   time_t seconds = (time_t) when;
   int64_t away = when > now ? when - now : now - when;
@@ -64,13 +64,13 @@ static const char *show_time(int64_t when, int64_t now, char *buf,
   (void) strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
   len = snprintf(buf, bufsz, "%s (%s", date, when > now ? "in " : "");
   if (away >= 3600) {
-    len += snprintf(buf + len, bufsz - (size_t) len, "%lldh ",
-      (long long) (away / 3600));
+    len += snprintf(
+      buf + len, bufsz - (size_t) len, "%lldh ", (long long) (away / 3600));
   }
 
   if (away >= 60) {
-    len += snprintf(buf + len, bufsz - (size_t) len, "%lldm ",
-      (long long) (away / 60 % 60));
+    len += snprintf(
+      buf + len, bufsz - (size_t) len, "%lldm ", (long long) (away / 60 % 60));
   }
 
   (void) snprintf(buf + len, bufsz - (size_t) len, "%llds%s)",
@@ -78,18 +78,17 @@ static const char *show_time(int64_t when, int64_t now, char *buf,
   return buf;
 }
 
-static void put_source(const struct out *out,
-  const struct extip_table_source *source, int64_t now) {
+static void put_source(
+  const struct out *out, const struct extip_table_source *source, int64_t now) {
   char text[WORD_SIZE], reason[WORD_SIZE], status[sizeof(source->status)];
   char when[64], addr[INET_ADDRSTRLEN];
 
   extip_printable(text, sizeof(text), source->text, strlen(source->text));
-  extip_printable(reason, sizeof(reason), source->reason,
-    strlen(source->reason));
-  extip_printable(status, sizeof(status), source->status,
-    strlen(source->status));
-  put(out, "  %-11s %-15s %5u ms  %s",
-    status[0] != '\0' ? status : "not asked",
+  extip_printable(
+    reason, sizeof(reason), source->reason, strlen(source->reason));
+  extip_printable(
+    status, sizeof(status), source->status, strlen(source->status));
+  put(out, "  %-11s %-15s %5u ms  %s", status[0] != '\0' ? status : "not asked",
     show_addr(source->addr, addr), source->latency_ms, text);
   if (reason[0] != '\0') {
     put(out, "              %s", reason);
@@ -116,8 +115,10 @@ void extip_status_text(const struct extip_table_answer *answer,
     return;
   }
 
-  put(&out, "  next round  %s", status->began > status->ended ? "under way" :
-    show_time(status->next, now, when, sizeof(when)));
+  put(&out, "  next round  %s",
+    status->began > status->ended
+      ? "under way"
+      : show_time(status->next, now, when, sizeof(when)));
   extip_printable(key, sizeof(key), status->verdict, strlen(status->verdict));
   put(&out, "  last round  %s", key[0] != '\0' ? key : "none yet");
   put(&out, "  quorum      %u of %u sources", status->quorum,
@@ -136,8 +137,8 @@ static void flush(struct out *out) {
   out->packed_len = 0;
 }
 
-__attribute__((format(printf, 2, 3))) static void add(struct out *out,
-  const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static void add(
+  struct out *out, const char *fmt, ...) {
   char text[LINE_SIZE];
   va_list args;
   size_t len;
@@ -191,29 +192,27 @@ static const char *json_time(int64_t when, char *buf, size_t bufsz) {
   return buf;
 }
 
-static void put_json_text(struct out *out, const char *name,
-  const char *text, const char *end) {
+static void put_json_text(
+  struct out *out, const char *name, const char *text, const char *end) {
   char buf[LINE_SIZE - 60];
 
   add(out, "\"%s\": \"%s\"%s", name, quote(text, buf, sizeof(buf)), end);
 }
 
-static void put_json_addr(struct out *out, const char *name,
-  uint32_t addr) {
+static void put_json_addr(struct out *out, const char *name, uint32_t addr) {
   char buf[32];
 
   add(out, "\"%s\": %s,", name, json_addr(addr, buf, sizeof(buf)));
 }
 
-static void put_json_time(struct out *out, const char *name,
-  int64_t when) {
+static void put_json_time(struct out *out, const char *name, int64_t when) {
   char buf[32];
 
   add(out, "\"%s\": %s,", name, json_time(when, buf, sizeof(buf)));
 }
 
-static void put_json_sources(struct out *out,
-  const struct extip_table_status *status) {
+static void put_json_sources(
+  struct out *out, const struct extip_table_status *status) {
   add(out, "\"sources\": [");
   for (uint32_t i = 0; i < status->source_count; i++) {
     const struct extip_table_source *source = &status->sources[i];

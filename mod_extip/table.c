@@ -24,7 +24,8 @@
 
 #include "table.h"
 
-#define TABLE_MAGIC   UINT64_C(0x3162745069747845) /* "ExtiPtb1", little-endian */
+#define TABLE_MAGIC UINT64_C(0x3162745069747845) /* "ExtiPtb1", little-endian \
+                                                  */
 #define TABLE_VERSION 1
 #define PAGE          4096 /* records start on a page, as disks like it */
 
@@ -57,20 +58,17 @@ struct kind {
   (EXTIP_TABLE_ANSWERS * COPIES_SIZE(sizeof(struct extip_table_answer)))
 #define STATUS_START (PAGE + (ANSWERS_SIZE + PAGE - 1) / PAGE * PAGE)
 #define TABLE_SIZE \
-  (STATUS_START + \
+  (STATUS_START +  \
     EXTIP_TABLE_ANSWERS * COPIES_SIZE(sizeof(struct extip_table_status)))
 
-static const struct kind answers = {
-  PAGE, sizeof(struct extip_table_answer)
-};
-static const struct kind statuses = {
-  STATUS_START, sizeof(struct extip_table_status)
-};
+static const struct kind answers = { PAGE, sizeof(struct extip_table_answer) };
+static const struct kind statuses = { STATUS_START,
+  sizeof(struct extip_table_status) };
 
 _Static_assert(sizeof(struct extip_table_answer) == 128, "no padding on disk");
 _Static_assert(sizeof(struct extip_table_source) == 312, "no padding on disk");
 _Static_assert(sizeof(struct extip_table_status) ==
-  184 + EXTIP_TABLE_SOURCES * sizeof(struct extip_table_source),
+                 184 + EXTIP_TABLE_SOURCES * sizeof(struct extip_table_source),
   "no padding on disk");
 
 /* FNV-1a: any single changed byte changes it. It guards against accidents; what
@@ -85,8 +83,8 @@ static uint64_t checksum(uint64_t sum, const void *data, size_t len) {
   return sum;
 }
 
-static uint64_t copy_checksum(const struct copy_head *head, off_t place,
-  const void *payload, size_t size) {
+static uint64_t copy_checksum(
+  const struct copy_head *head, off_t place, const void *payload, size_t size) {
   uint64_t where = (uint64_t) place;
   uint64_t sum = checksum(UINT64_C(0xcbf29ce484222325), &where, sizeof(where));
 
@@ -95,9 +93,8 @@ static uint64_t copy_checksum(const struct copy_head *head, off_t place,
 }
 
 static off_t copy_place(const struct kind *kind, size_t record, int which) {
-  return kind->start +
-    (off_t) ((2 * record + (size_t) which) *
-      (sizeof(struct copy_head) + kind->size));
+  return kind->start + (off_t) ((2 * record + (size_t) which) *
+                                (sizeof(struct copy_head) + kind->size));
 }
 
 static int read_whole(int fd, void *buf, size_t len, off_t place) {
@@ -133,8 +130,8 @@ static int write_whole(int fd, const void *buf, size_t len, off_t place) {
 /* Largest record with its head, for a buffer on the stack. */
 union copy {
   struct copy_head head;
-  unsigned char bytes[sizeof(struct copy_head) +
-    sizeof(struct extip_table_status)];
+  unsigned char
+    bytes[sizeof(struct copy_head) + sizeof(struct extip_table_status)];
 };
 
 enum copy_state { COPY_EMPTY, COPY_DAMAGED, COPY_WHOLE };
@@ -176,9 +173,9 @@ static uint64_t next_number(uint64_t number) {
   return number == UINT64_MAX ? 1 : number + 1;
 }
 
-/* The newer of the copies that are whole: its number in *WHICH; or -1 in it when
- * the record was never written. One attempt: -1 with errno EBADMSG when there
- * is only damage. */
+/* The newer of the copies that are whole: its number in *WHICH; or -1 in it
+ * when the record was never written. One attempt: -1 with errno EBADMSG when
+ * there is only damage. */
 static int read_newest(int fd, const struct kind *kind, size_t record,
   void *payload, int *which, uint64_t *number) {
   union copy copy;
@@ -211,8 +208,8 @@ static int read_newest(int fd, const struct kind *kind, size_t record,
   return 0;
 }
 
-static int read_record(int fd, const struct kind *kind, size_t record,
-  void *payload) {
+static int read_record(
+  int fd, const struct kind *kind, size_t record, void *payload) {
   int which, res = -1;
   uint64_t number;
 
@@ -230,8 +227,8 @@ static int read_record(int fd, const struct kind *kind, size_t record,
 }
 
 /* Replaces the older copy, or the damaged one. */
-static int write_record(int fd, const struct kind *kind, size_t record,
-  const void *payload) {
+static int write_record(
+  int fd, const struct kind *kind, size_t record, const void *payload) {
   union copy copy;
   int newest;
   uint64_t number;
@@ -278,8 +275,8 @@ int extip_table_read(int fd, size_t record, struct extip_table_answer *answer) {
   return 0;
 }
 
-int extip_table_read_status(int fd, size_t record,
-  struct extip_table_status *status) {
+int extip_table_read_status(
+  int fd, size_t record, struct extip_table_status *status) {
   if (read_record(fd, &statuses, record, status) < 0) {
     return -1;
   }
@@ -308,8 +305,8 @@ int extip_table_read_status(int fd, size_t record,
 
 /* Both copies are made equal, so that damage to one never brings back the
  * address before. */
-int extip_table_write(int write_fd, size_t record,
-  const struct extip_table_answer *answer) {
+int extip_table_write(
+  int write_fd, size_t record, const struct extip_table_answer *answer) {
   if (write_record(write_fd, &answers, record, answer) < 0 ||
       fdatasync(write_fd) < 0) {
     return -1;
@@ -318,8 +315,8 @@ int extip_table_write(int write_fd, size_t record,
   return write_record(write_fd, &answers, record, answer);
 }
 
-int extip_table_write_status(int write_fd, size_t record,
-  const struct extip_table_status *status) {
+int extip_table_write_status(
+  int write_fd, size_t record, const struct extip_table_status *status) {
   return write_record(write_fd, &statuses, record, status);
 }
 
@@ -366,8 +363,8 @@ static int choose_record(int fd, const bool *taken) {
   return choice;
 }
 
-int extip_table_claim(int write_fd, const char *const *keys, size_t count,
-  size_t *records) {
+int extip_table_claim(
+  int write_fd, const char *const *keys, size_t count, size_t *records) {
   bool taken[EXTIP_TABLE_ANSWERS] = { false };
 
   if (count > EXTIP_TABLE_ANSWERS) {
@@ -419,8 +416,9 @@ static int format_table(int fd) {
   struct header header;
 
   make_header(&header);
-  return ftruncate(fd, TABLE_SIZE) < 0 ? -1 :
-    write_whole(fd, &header, sizeof(header), 0);
+  return ftruncate(fd, TABLE_SIZE) < 0
+           ? -1
+           : write_whole(fd, &header, sizeof(header), 0);
 }
 
 /* What is wrong with the file at FD, or NULL. */
@@ -527,7 +525,7 @@ static int create_table(const char *path, const char *dir, int old) {
 
 static bool others_may_write(const struct stat *st) {
   return (st->st_uid != 0 && st->st_uid != geteuid()) ||
-    (st->st_mode & (S_IWGRP | S_IWOTH)) != 0;
+         (st->st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 /* Nobody but root and the daemon may be able to put another file in the place
@@ -538,8 +536,8 @@ static int check_directory(const char *dir, char *why, size_t whysz) {
   bool above = false;
 
   if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-    snprintf(why, whysz, "cannot make directory '%s': %s", dir,
-      strerror(errno));
+    snprintf(
+      why, whysz, "cannot make directory '%s': %s", dir, strerror(errno));
     return -1;
   }
 
@@ -590,8 +588,10 @@ static int open_existing(const char *path, char *why, size_t whysz) {
 
   if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
       others_may_write(&st)) {
-    snprintf(why, whysz, "'%s' is not a plain file that only root and the "
-      "daemon may write", path);
+    snprintf(why, whysz,
+      "'%s' is not a plain file that only root and the "
+      "daemon may write",
+      path);
     (void) close(fd);
     errno = EPERM;
     return -1;
@@ -601,12 +601,11 @@ static int open_existing(const char *path, char *why, size_t whysz) {
 }
 
 /* The name under which a table that is not used any more is kept. */
-static int put_aside(const char *path, const char *fault, char *why,
-  size_t whysz) {
+static int put_aside(
+  const char *path, const char *fault, char *why, size_t whysz) {
   char aside[PATH_MAX];
 
-  if (snprintf(aside, sizeof(aside), "%s.aside", path) >=
-      (int) sizeof(aside)) {
+  if (snprintf(aside, sizeof(aside), "%s.aside", path) >= (int) sizeof(aside)) {
     snprintf(why, whysz, "'%s': %s", path, strerror(ENAMETOOLONG));
     return -1;
   }
@@ -646,8 +645,8 @@ static int finish_open(struct extip_table *table, int fd) {
   return 0;
 }
 
-int extip_table_open(const char *path, struct extip_table *table, char *why,
-  size_t whysz) {
+int extip_table_open(
+  const char *path, struct extip_table *table, char *why, size_t whysz) {
   char copy[PATH_MAX];
   const char *dir, *fault;
   int old, fd;
@@ -689,8 +688,8 @@ int extip_table_open(const char *path, struct extip_table *table, char *why,
   }
 
   if (finish_open(table, fd) < 0) {
-    snprintf(why, whysz, "cannot open '%s' for reading: %s", path,
-      strerror(errno));
+    snprintf(
+      why, whysz, "cannot open '%s' for reading: %s", path, strerror(errno));
     return -1;
   }
 

@@ -14,22 +14,22 @@
 
 #include "vote.h"
 
-static bool same_endpoint(const struct extip_ballot *a,
-  const struct extip_ballot *b) {
+static bool same_endpoint(
+  const struct extip_ballot *a, const struct extip_ballot *b) {
   if (strcmp(a->key, b->key) == 0) {
     return true;
   }
 
   /* Two names for one server are still one server. */
   return a->peer.sin_family == AF_INET && b->peer.sin_family == AF_INET &&
-    a->peer.sin_port == b->peer.sin_port &&
-    a->peer.sin_addr.s_addr == b->peer.sin_addr.s_addr;
+         a->peer.sin_port == b->peer.sin_port &&
+         a->peer.sin_addr.s_addr == b->peer.sin_addr.s_addr;
 }
 
 /* Gives every ballot the number of its endpoint. Sameness is followed through
  * third ballots: A may share its name with B and B its address with C. */
-static void number_endpoints(const struct extip_ballot *ballots, size_t count,
-  size_t *endpoint) {
+static void number_endpoints(
+  const struct extip_ballot *ballots, size_t count, size_t *endpoint) {
   for (size_t i = 0; i < count; i++) {
     endpoint[i] = i;
     for (size_t j = 0; j < i; j++) {
@@ -56,8 +56,8 @@ struct voter {
   bool awaited;  /* a ballot of it is still to come */
 };
 
-static void hear_voters(const struct extip_ballot *ballots, size_t count,
-  struct voter *voters) {
+static void hear_voters(
+  const struct extip_ballot *ballots, size_t count, struct voter *voters) {
   size_t endpoint[EXTIP_BALLOTS_MAX];
 
   number_endpoints(ballots, count, endpoint);
@@ -78,21 +78,21 @@ static void hear_voters(const struct extip_ballot *ballots, size_t count,
   }
 }
 
-static unsigned votes_for(const struct voter *voters, size_t count,
-  struct in_addr addr) {
+static unsigned votes_for(
+  const struct voter *voters, size_t count, struct in_addr addr) {
   unsigned votes = 0;
 
   for (size_t i = 0; i < count; i++) {
     votes += voters[i].speaks && !voters[i].disputes &&
-      voters[i].addr.s_addr == addr.s_addr;
+             voters[i].addr.s_addr == addr.s_addr;
   }
 
   return votes;
 }
 
 /* The two addresses with most votes. */
-static void count_votes(const struct voter *voters, size_t count,
-  struct extip_outcome *outcome) {
+static void count_votes(
+  const struct voter *voters, size_t count, struct extip_outcome *outcome) {
   for (size_t i = 0; i < count; i++) {
     struct in_addr addr = voters[i].addr;
     unsigned votes = votes_for(voters, count, addr);
@@ -129,13 +129,13 @@ struct extip_outcome extip_vote(const struct extip_motion *motion,
     heard |= voters[i].speaks;
     silent += voters[i].awaited && !voters[i].speaks;
     wavering += voters[i].awaited && voters[i].speaks && !voters[i].disputes &&
-      voters[i].addr.s_addr == outcome.addr.s_addr;
+                voters[i].addr.s_addr == outcome.addr.s_addr;
   }
 
   unsigned sure = outcome.votes - wavering;
   bool won = sure >= motion->quorum && sure > outcome.rival + silent;
   bool change = motion->known.s_addr != INADDR_ANY &&
-    outcome.addr.s_addr != motion->known.s_addr;
+                outcome.addr.s_addr != motion->known.s_addr;
   bool vouched =
     !change || sure > 1 || outcome.addr.s_addr == motion->pending.s_addr;
 

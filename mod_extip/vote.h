@@ -34,10 +34,10 @@ struct extip_motion {
 };
 
 enum extip_verdict {
-  EXTIP_VOTE_NONE,    /* nobody answered usably */
-  EXTIP_VOTE_SPLIT,   /* answers, but below the quorum or without a winner */
-  EXTIP_VOTE_OPEN,    /* ballots that are still to come can change the outcome */
-  EXTIP_VOTE_SAME,    /* the known address is confirmed */
+  EXTIP_VOTE_NONE,  /* nobody answered usably */
+  EXTIP_VOTE_SPLIT, /* answers, but below the quorum or without a winner */
+  EXTIP_VOTE_OPEN,  /* ballots that are still to come can change the outcome */
+  EXTIP_VOTE_SAME,  /* the known address is confirmed */
   EXTIP_VOTE_CONFIRM, /* a change that one source vouches for: ask again */
   EXTIP_VOTE_ADOPT    /* a new address, or the first one */
 };
@@ -65,7 +65,8 @@ struct extip_outcome extip_vote(const struct extip_motion *motion,
 unsigned extip_vote_quorum(const char *const *keys, size_t count);
 
 /* True when ADDR can be the address of a server at all, wherever: neither in
- * 0.0.0.0/8 nor multicast, reserved or broadcast. What AllowReserved accepts. */
+ * 0.0.0.0/8 nor multicast, reserved or broadcast. What AllowReserved accepts.
+ */
 bool extip_vote_usable(struct in_addr addr);
 
 #endif
