@@ -24,8 +24,8 @@
 
 #include "table.h"
 
-#define TABLE_MAGIC UINT64_C(0x3162745069747845) /* "ExtiPtb1", little-endian \
-                                                  */
+/* "ExtiPtb1", little-endian */
+#define TABLE_MAGIC   UINT64_C(0x3162745069747845)
 #define TABLE_VERSION 1
 #define PAGE          4096 /* records start on a page, as disks like it */
 

@@ -113,7 +113,7 @@ static void test_rounds(void) {
     };
     char words[128];
 
-    strcpy(words, rounds[i].round);
+    snprintf(words, sizeof(words), "%s", rounds[i].round);
 
     size_t count = read_round(words, ballots);
     struct extip_outcome outcome = extip_vote(&motion, ballots, count);
