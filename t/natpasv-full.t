@@ -1,0 +1,197 @@
+# A pool that is full or nearly so: the port is always from the pool, nobody is
+# refused without need, and what killed sessions had comes back. The full
+# numbers with LONG.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Net 'private';
+use Client;
+use JSON::PP;
+use POSIX ();
+use Server;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $why = Server::unavailable();
+plan skip_all => $why if $why;
+
+my $long = $ENV{LONG} && !$ENV{SANITIZE};
+my $tool = "$Server::BUILD/tools/natpasv-hold";
+plan skip_all => "$tool is not built" unless -x $tool;
+
+my $server = Server->start(modules => ['mod_natpasv'], config => sub { <<"EOC" });
+NATPasvEngine on
+NATPasvTable $_[0]{dir}/run/natpasv.tab
+NATPasvPool public 30000-30299
+NATPasvPool many 31000-31199
+NATPasvPool one 32000
+NATPasvRule * pool public wait 0s
+<VirtualHost 127.0.0.2>
+Port $_[0]{port}
+AuthUserFile $_[0]{dir}/passwd
+AuthOrder mod_auth_file.c
+RequireValidShell off
+NATPasvEngine on
+NATPasvRule * pool many wait 1s
+</VirtualHost>
+<VirtualHost 127.0.0.3>
+Port $_[0]{port}
+AuthUserFile $_[0]{dir}/passwd
+AuthOrder mod_auth_file.c
+RequireValidShell off
+NATPasvEngine on
+NATPasvRule * pool one wait 0s
+</VirtualHost>
+EOC
+
+sub client { Client->connect($_[0] // '127.0.0.1', $server->port)->login }
+sub status { return { map { $_->{pool} => $_ } @{ decode_json(($server->ctl('natpasv', 'status', 'json'))[1]) } } }
+
+# Takes so many leases of a pool and listens, like other sessions; gone when
+# the handle is: its standard input ends with this process.
+sub hold {
+  my ($count, $pool) = @_;
+  pipe my $theirs, my $mine or die $!;
+  my $pid = open(my $said, '-|') // die $!;
+  if ($pid == 0) {
+    open STDIN, '<&', $theirs or die $!;
+    exec $tool, "$server->{dir}/run/natpasv.tab", $pool // '30000-30299', $count;
+  }
+  <$said> == $count or die 'natpasv-hold';
+  return { pid => $pid, said => $said, stdin => $mine };
+}
+
+sub let_go {
+  my ($held) = @_;
+  kill 'KILL', $held->{pid};
+  close $held->{said};
+}
+
+# So many PASVs in one session: codes and ports, in runs of a hundred.
+sub many {
+  my ($client, $count, $command) = @_;
+  my (%codes, %ports);
+  my $left = $count;
+  while ($left > 0) {
+    my $run = $left < 100 ? $left : 100;
+    $client->send(join "\r\n", ($command // 'PASV') x $run);
+    for (1 .. $run) {
+      my ($code, $text) = $client->reply;
+      $codes{ $code // 'none' }++;
+      $ports{ $1 * 256 + $2 }++ if ($text // '') =~ /,(\d+),(\d+)\)/;
+    }
+    $left -= $run;
+  }
+  return (\%codes, \%ports);
+}
+
+# All but one.
+my $held   = hold(299);
+my $client = client();
+my $n = $long ? 10_000 : 2_000;
+my ($codes, $ports) = many($client, $n);
+is_deeply($codes, { 227 => $n }, "299 of 300 held: $n PASVs, all 227");
+is_deeply([grep { $_ < 30000 || $_ > 30299 } keys %$ports], [], '... all inside the pool');
+is(scalar keys %$ports, 1, '... and all on the one port that is free');
+
+# The whole pool.
+$client->pasv;
+my $late  = client();
+my @took;
+for (1 .. 21) {
+  my $begin = time;
+  my ($code, $text) = $late->cmd('PASV');
+  push @took, time - $begin;
+  $code == 425 or diag($text);
+}
+@took = sort { $a <=> $b } @took;
+cmp_ok($took[10], '<', $ENV{SANITIZE} ? 0.05 : 0.005, sprintf '300 of 300 held: 425 in %.2f ms', $took[10] * 1000);
+is(status()->{public}{leased}, 300, '... as the status says');
+let_go($held);
+my $begin = time;
+my $back = Net::wait_for(sub { ($late->cmd('PASV'))[0] == 227 }, 5);
+ok($back && time - $begin < 2, 'the holder is killed: a port is free within 2 s');
+
+# 295 of 300 held, many sessions at once: no refusal while a port is free.
+$_->quit for $client, $late;
+$held = hold(295);
+my $sessions = $long ? 100 : 20;
+my $each     = $long ? 200 : 100;
+my @workers;
+for (1 .. $sessions) {
+  my $pid = open(my $out, '-|') // die $!;
+  if ($pid == 0) {
+    my $client = client('127.0.0.1');
+    my (%codes, %ports, $outside);
+    for (1 .. $each) {
+      my (undef, $port) = $client->pasv;
+      $codes{ $client->{code} }++;
+      $outside++ if defined $port and $port < 30000 || $port > 30299;
+      # The data connection, so that the port is used and comes back.
+      if (defined $port) {
+        my $data = $client->data('127.0.0.1', $port) or $codes{refused}++;
+        my ($code, $text) = $client->cmd('NLST');
+        $codes{"NLST $code"}++ if $code != 150;
+        1 while $data and sysread $data, my $listing, 4096;
+        close $data if $data;    # the server lingers until then
+        $client->reply if $code == 150;
+      } else {
+        sleep 0.002;
+      }
+    }
+    print encode_json({ codes => \%codes, outside => $outside // 0 });
+    close STDOUT;
+    POSIX::_exit(0);
+  }
+  push @workers, $out;
+}
+my (%all, $outside);
+for my $worker (@workers) {
+  my $result = decode_json(do { local $/; <$worker> });
+  $all{$_} += $result->{codes}{$_} for keys %{ $result->{codes} };
+  $outside += $result->{outside};
+}
+my $pasvs = ($all{227} // 0) + ($all{425} // 0);
+is($pasvs, $sessions * $each, "295 of 300 held, $sessions sessions: $pasvs PASVs answered");
+is_deeply([grep { !/^(?:227|425)$/ } keys %all], [], '... no port is of two sessions, none fails later') or diag(explain(\%all));
+is($outside, 0, '... none is outside');
+diag("of $pasvs PASVs for 5 ports, " . ($all{425} // 0) . ' were refused because all were in use') if $long;
+my $status = status()->{public};
+is($status->{peak}, 300, '... and the pool was really full when one was refused') if $all{425};
+let_go($held);
+
+# Killed sessions, in a pool of their own.
+my $kills = $long ? 1000 : 40;
+my ($killed, $granted) = (0, 0);
+while ($killed < $kills) {
+  my @clients = map { client('127.0.0.2') } 1 .. 20;
+  $granted += scalar grep { ($_->pasv)[1] } @clients;
+  my @sessions = grep { Server::slurp("/proc/$_/stat") !~ /\) Z/ } $server->children;
+  kill 'KILL', @sessions;
+  $killed += @sessions;
+  $_->close for @clients;
+}
+is($granted, $killed, "$killed sessions with leases killed with SIGKILL, all had got a port");
+my @again = map { client('127.0.0.2') } 1 .. ($long ? 200 : 20);
+my %port;
+if (!$long) {
+  # The rest is taken by one process, through the same table.
+  $held = hold(200 - $kills, '31000-31199');
+}
+$port{ ($_->pasv)[1] // 'none' }++ for @again;
+is_deeply([scalar(keys %port), $port{none} // 0], [scalar @again, 0], 'then every port that is asked for is granted');
+let_go($held) unless $long;
+$_->close for @again;
+
+# One port, and the session that has it dies.
+my $owner = client('127.0.0.3');
+ok(($owner->pasv)[1], 'the only port of a pool');
+kill 'KILL', $server->children;
+$begin = time;
+my $heir = client('127.0.0.3');
+ok(Net::wait_for(sub { ($heir->cmd('PASV'))[0] == 227 }, 5), '... is granted again after SIGKILL');
+cmp_ok(time - $begin, '<', 2, '... within 2 s');
+
+done_testing;
