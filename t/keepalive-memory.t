@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use Client;
+use List::Util qw(sum0);
 use Server;
 use Test::More;
 
@@ -21,7 +22,7 @@ my $SESSIONS = 12;
 sub private_bytes {
   my ($pid) = @_;
   my @private = Server::slurp("/proc/$pid/smaps_rollup") =~ /^Private_\w+:\s+(\d+) kB/mg;
-  return 1024 * eval join '+', @private;
+  return 1024 * sum0 @private;
 }
 
 # The median over sessions that have had a transfer.
@@ -33,16 +34,24 @@ sub measure {
   for my $c (@clients) {
     die 'transfer' unless ($c->retr('some'))[0] == 226;
   }
-  my @bytes = sort { $a <=> $b } map { private_bytes($_) } $server->children;
+  my $bytes = median(map { private_bytes($_) } $server->children);
   $_->quit for @clients;
-  return $bytes[@bytes / 2];
+  return $bytes;
 }
 
-my $none = measure([], '');
-my $off  = measure(['mod_keepalive'], "KeepaliveEngine off\n");
-my $on   = measure(['mod_keepalive'], "KeepaliveEngine on\nKeepaliveRule * interval 1s deadline 60s\n");
+# Where the pages of a daemon fall changes from start to start, by one or two
+# pages a session: the median of several starts of each.
+sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
+
+my (@none, @off, @on);
+for (1 .. 3) {
+  push @none, measure([], '');
+  push @off,  measure(['mod_keepalive'], "KeepaliveEngine off\n");
+  push @on,   measure(['mod_keepalive'], "KeepaliveEngine on\nKeepaliveRule * interval 1s deadline 60s\n");
+}
+my ($none, $off, $on) = map { median(@$_) } \(@none, @off, @on);
 diag sprintf 'private memory of a session: %d kB without the module, %+d kB with it loaded, %+d kB with the engine on',
   map { $_ / 1024 } $none, $off - $none, $on - $none;
-cmp_ok($on - $off, '<=', 8192, sprintf 'the engine costs a session %d kB of private memory', ($on - $off) / 1024);
+cmp_ok($on - $off, '<', 8192, sprintf 'the engine costs a session %d kB of private memory', ($on - $off) / 1024);
 
 done_testing;
