@@ -172,7 +172,7 @@ static void count_grant(struct natpasv_terms *terms) {
 }
 
 conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
-  natpasv_closed closed, char *cause) {
+  natpasv_closed closed, conn_t **former, char *cause) {
   const struct natpasv_pool *pool = terms->pool;
   conn_t *conn = NULL;
   int failure;
@@ -182,6 +182,10 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
 
   } else if (prepare(terms) == 0) {
     conn = try_in_turn(terms, NULL, addr, closed);
+    if (conn == NULL && errno == EBUSY && *former != NULL) {
+      natpasv_listener_drop(former);
+      conn = try_in_turn(terms, NULL, addr, closed);
+    }
     if (conn == NULL && errno == EBUSY && terms->wait > 0) {
       conn = wait_for_port(terms, addr, closed);
     }

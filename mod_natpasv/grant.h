@@ -32,9 +32,10 @@ struct natpasv_terms {
 #define NATPASV_CAUSE_MAX 128
 
 /* An open listener on a port of the pool, never another one. NULL with errno
- * and the cause: EBUSY no port came free in time, else a system's failure. */
+ * and the cause: EBUSY no port came free in time, else a system's failure. The
+ * session's former data connection is closed first if its port is needed. */
 conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
-  natpasv_closed closed, char *cause);
+  natpasv_closed closed, conn_t **former, char *cause);
 
 /* The port goes back; whoever waits for it is told. */
 void natpasv_return(struct natpasv_terms *terms, unsigned port);

@@ -225,6 +225,13 @@ void natpasv_listener_announced(const char *address) {
   current->how.announced = current->announced;
 }
 
+void natpasv_listener_drop(conn_t **conn) {
+  if (*conn != NULL) {
+    pr_inet_close((*conn)->pool, *conn);
+    *conn = NULL;
+  }
+}
+
 void natpasv_listener_close(void) {
   conn_t *conn = current != NULL ? current->conn : NULL;
 

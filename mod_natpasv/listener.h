@@ -52,7 +52,10 @@ void natpasv_listener_prepare(const pr_netaddr_t *addr);
 /* What the client was told. */
 void natpasv_listener_announced(const char *address);
 
-/* Closes it if it is open. */
+/* Closes a data connection, if there is one, and forgets it. */
+void natpasv_listener_drop(conn_t **conn);
+
+/* Closes the listener opened last if it is open. */
 void natpasv_listener_close(void);
 
 #endif

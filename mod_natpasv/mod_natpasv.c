@@ -237,7 +237,10 @@ static uint32_t client_key(const pr_netaddr_t *addr) {
     NATPASV_HASH, pr_netaddr_get_inaddr(addr), pr_netaddr_get_inaddr_len(addr));
 }
 
-static void publish(const char *pool, unsigned port, const char *address) {
+static void publish(unsigned port, const char *address) {
+  const char *pool =
+    state.terms.pool != NULL ? state.terms.pool->name : NO_POOL;
+
   (void) pr_snprintf(state.port, sizeof(state.port), "%u", port);
   sstrncpy(state.pool, pool, sizeof(state.pool));
   sstrncpy(state.address, address, sizeof(state.address));
@@ -311,20 +314,22 @@ static const pr_netaddr_t *bind_address(pool *p) {
   return addr;
 }
 
-/* The announced port; 0 after a refusal. */
+/* The data connection of the PASV before this one, until it is closed. */
+static conn_t *former = NULL;
+
+/* The announced port; 0 after a refusal. The data connection that was open
+ * before, if any, is closed by after_reply(). */
 static unsigned open_listener(cmd_rec *cmd) {
   char cause[NATPASV_CAUSE_MAX] = "the table of leases is not open";
   int failure;
 
-  if (session.d != NULL) {
-    pr_inet_close(session.d->pool, session.d);
-    session.d = NULL;
-  }
+  former = session.d;
+  session.d = NULL;
 
   errno = ENOENT;
   if (state.terms.pool == NULL || state.terms.table.map != NULL) {
     session.d = natpasv_grant(
-      &state.terms, bind_address(cmd->pool), end_of_listener, cause);
+      &state.terms, bind_address(cmd->pool), end_of_listener, &former, cause);
   }
   failure = errno;
 
@@ -334,6 +339,7 @@ static unsigned open_listener(cmd_rec *cmd) {
       pr_netaddr_get_ipstr(session.c->remote_addr), cause);
     pr_response_add_err(R_425, _("Unable to build data connection: %s"), cause);
     pr_cmd_set_errno(cmd, failure);
+    natpasv_listener_drop(&former);
     errno = failure;
     return 0;
   }
@@ -343,8 +349,11 @@ static unsigned open_listener(cmd_rec *cmd) {
   return natpasv_pool_announced(state.terms.pool, session.d->local_port);
 }
 
-static const char *pool_name(void) {
-  return state.terms.pool != NULL ? state.terms.pool->name : NO_POOL;
+/* What the client need not wait for: it connects meanwhile. */
+static void after_reply(unsigned port, const char *address) {
+  natpasv_listener_drop(&former);
+  publish(port, address);
+  natpasv_listener_prepare(session.d->local_addr);
 }
 
 MODRET natpasv_pasv(cmd_rec *cmd) {
@@ -364,7 +373,6 @@ MODRET natpasv_pasv(cmd_rec *cmd) {
 
   address = natpasv_address(cmd->pool, state.rule);
   natpasv_listener_announced(address);
-  publish(pool_name(), port, address);
 
   sstrncpy(text, address, sizeof(text));
   for (dot = strchr(text, '.'); dot != NULL; dot = strchr(dot, '.')) {
@@ -377,7 +385,7 @@ MODRET natpasv_pasv(cmd_rec *cmd) {
     DEBUG1, "Entering Passive Mode (%s,%u,%u).", text, port >> 8, port & 255);
   pr_response_send(
     R_227, "Entering Passive Mode (%s,%u,%u).", text, port >> 8, port & 255);
-  natpasv_listener_prepare(session.d->local_addr);
+  after_reply(port, address);
   return PR_HANDLED(cmd);
 }
 
@@ -409,12 +417,10 @@ MODRET natpasv_epsv(cmd_rec *cmd) {
     return PR_ERROR(cmd);
   }
 
-  publish(pool_name(), port, "");
-
   /* RFC 2428, 3: the address fields of the reply are blank. */
   pr_log_debug(DEBUG1, "Entering Extended Passive Mode (|||%u|)", port);
   pr_response_send(R_229, "Entering Extended Passive Mode (|||%u|)", port);
-  natpasv_listener_prepare(session.d->local_addr);
+  after_reply(port, "");
   return PR_HANDLED(cmd);
 }
 

@@ -92,6 +92,7 @@ my %inner = map { ($_ < 5 ? 21000 + $_ : 21005 + $_) => 41000 + $_ } 0 .. 9;
 my %seen;
 for (1 .. 60) {
   my $announced = ($_ % 2 ? ($partner->epsv)[1] : ($partner->pasv)[1]);
+  $partner->cmd('NOOP'); # by then the former listener is closed
   my ($listening) = grep { IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => $_, Listen => 1) ? 0 : 1 } keys %inner;
   $seen{$listening} = $announced;
 }
@@ -105,6 +106,12 @@ is($address, '192.0.2.1', 'a client of the Internet is told MasqueradeAddress');
 ok($port >= 22000 && $port <= 22003, '... and a port of the pool for all');
 is($public->dial('127.0.0.1', $port, 1), undef, 'its listener is not where the client came');
 ok($public->dial('127.0.0.9', $port, 1), '... but where the pool says');
+
+my $former = $port;
+($port) = ($public->epsv)[1];
+$public->cmd('NOOP');
+is($public->dial('127.0.0.9', $former, 1), undef, 'the listener of the command before is closed');
+ok($public->dial('127.0.0.9', $port, 1), '... and the new one is not');
 
 my $tls = client('public', tls => 1);
 is(($tls->pasv)[0], '192.0.2.2', 'over TLS it is told TLSMasqueradeAddress');
@@ -141,7 +148,7 @@ my $late = client('partner');
 $begin = time;
 is(($late->cmd('PASV'))[0], 425, 'with wait 0s the refusal comes');
 cmp_ok(time - $begin, '<', $ENV{SANITIZE} ? 0.5 : 0.1, '... at once');
-$partners[3]->cmd('PASV');
+is(($partners[3]->cmd('PASV'))[0], 227, 'a second PASV has the port of the first if there is no other');
 is(($late->cmd('PASV'))[0], 425, 'a second PASV of a session does not cost a second port');
 $partners[3]->quit;
 is(($late->cmd('PASV'))[0], 227, 'a port is free as soon as its session ends');

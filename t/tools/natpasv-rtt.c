@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define MAX_COMMANDS 8
-#define BLOCK        100
+#define BLOCK        20
 
 struct series {
   char line[64];
