@@ -1,0 +1,114 @@
+# What mod_natpasv costs: private memory of a session, and the start of the
+# daemon with a pool of 60,000 ports.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Net 'private';
+use Client;
+use POSIX ();
+use Server;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $why = Server::unavailable();
+plan skip_all => $why if $why;
+plan skip_all => 'the sanitizers cost more than what is measured here' if $ENV{SANITIZE};
+
+my ($starts, $sessions, $times) = $ENV{LONG} ? (5, 20, 101) : (3, 8, 21);
+my $most = '5000-64999';
+
+sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
+
+sub engine {
+  my ($pool) = @_;
+  return sub { <<"EOC" };
+NATPasvEngine on
+NATPasvTable $_[0]{dir}/run/natpasv.tab
+NATPasvPool public $pool
+NATPasvRule * pool public
+EOC
+}
+my %kind = (
+  stock  => [[], "PassivePorts 30000 30999\n"],
+  loaded => [['mod_natpasv'], "PassivePorts 30000 30999\nNATPasvEngine off\n"],
+  engine => [['mod_natpasv'], engine('30000-30999')],
+  most   => [['mod_natpasv'], engine($most)],
+);
+
+# Pages that only this process has. Not those of the table: it is one for all
+# sessions, but what no other has touched yet passes for private in /proc.
+sub private_kb {
+  my ($pid) = @_;
+  my ($shared, $kb) = (0, 0);
+  for (split /\n/, Server::slurp("/proc/$pid/smaps")) {
+    $shared = $1 eq 's' if /^[0-9a-f]+-[0-9a-f]+ ...(.) /;
+    $kb += $1 if !$shared and /^Private_(?:Clean|Dirty):\s+(\d+) kB/;
+  }
+  return $kb;
+}
+
+# The median over sessions in the same state: transfers both ways, the last
+# listener open.
+sub session_kb {
+  my ($modules, $config) = @{ $kind{ $_[0] } };
+  my $server = Server->start(modules => $modules, config => $config, port => 2121);
+  $server->file('some', text => 'x' x 1000);
+  my @clients = map { Client->connect('127.0.0.1', $server->port)->login } 1 .. $sessions;
+  for my $client (@clients) {
+    for (1 .. 3) {
+      die 'transfer' unless ($client->retr('some'))[0] == 226 and ($client->retr('some', epsv => 1))[0] == 226;
+    }
+    $client->pasv;
+  }
+  my $kb = median(map { private_kb($_) } $server->children);
+  $_->quit for @clients;
+  return $kb;
+}
+
+# Where the pages of a daemon fall changes from start to start: several of each.
+my %kb;
+for (1 .. $starts) {
+  push @{ $kb{$_} }, session_kb($_) for keys %kind;
+}
+%kb = map { $_ => median(@{ $kb{$_} }) } keys %kb;
+my $memory = sprintf 'private memory of a session: stock %d KiB; with the module loaded %+d, with the engine on %+d, with a pool of 60,000 ports %+d',
+  $kb{stock}, map { $kb{$_} - $kb{stock} } qw(loaded engine most);
+cmp_ok($kb{engine} - $kb{stock}, '<', 32, 'a session has less than 32 KiB more for itself than in the stock daemon') or diag($memory);
+cmp_ok($kb{most} - $kb{stock}, '<', 32, '... with a pool of 60,000 ports too') or diag($memory);
+$ENV{LONG} ? diag($memory) : note($memory);
+
+# Milliseconds from the start of the daemon until it listens, as in
+# everyday life: the table is there from before.
+sub started_ms {
+  my ($server) = @_;
+  my $begin = time;
+  my $pid = fork // die $!;
+  if ($pid == 0) {
+    open STDIN,  '<', '/dev/null';
+    open STDOUT, '>', '/dev/null';
+    open STDERR, '>&', \*STDOUT;
+    exec $server->command('-n') or POSIX::_exit(127);
+  }
+  my $socket;
+  until ($socket = IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $server->port)) {
+    die 'no start' if time - $begin > 10;
+    sleep 0.0005;
+  }
+  my $ms = (time - $begin) * 1000;
+  kill 'TERM', $pid;
+  waitpid $pid, 0;
+  return $ms;
+}
+my %server = map { $_ => Server->new(modules => $kind{$_}[0], config => $kind{$_}[1], port => 2121) } qw(stock most);
+my %ms;
+for (1 .. $times) {
+  push @{ $ms{$_} }, started_ms($server{$_}) for qw(stock most);
+}
+%ms = map { $_ => median(@{ $ms{$_} }) } keys %ms;
+my $start = sprintf 'start of the daemon until it listens, median of %d: stock %.1f ms, with a pool of 60,000 ports %.1f ms', $times, @ms{qw(stock most)};
+cmp_ok($ms{most}, '<', 50, 'a daemon with a pool of 60,000 ports listens in less than 50 ms') or diag($start);
+$ENV{LONG} ? diag($start) : note($start);
+
+done_testing;
