@@ -32,13 +32,14 @@ sub dial {
 }
 
 # One reply: (code, text with all its lines); code 0 when the server is gone
-# and undef when nothing came in time.
+# and undef when it did not come, whole, in time.
 sub reply {
   my ($self, $timeout) = @_;
+  my $end = time + ($timeout // $self->{timeout});
   my $text = '';
   my $code;
   while (1) {
-    my $line = $self->line($timeout // $self->{timeout});
+    my $line = $self->line($end - time);
     return defined $line ? (0, $text) : (undef, $text) unless $line;
     $text .= $line;
     $code //= $1 if $line =~ /^(\d{3})[ -]/;
@@ -54,9 +55,13 @@ sub line {
     my $socket = $self->{socket} or return '';
     my $left = $end - time;
     my $pending = $socket->can('pending') ? $socket->pending : 0;
-    return if !$pending and ($left <= 0 or !IO::Select->new($socket)->can_read($left));
+    return if $left <= 0 or !$pending && !IO::Select->new($socket)->can_read($left);
+    # What can be read may be a TLS ticket, after which nothing comes.
+    $socket->blocking(0);
     my $got = sysread $socket, my $chunk, 16384;
-    next if !defined $got and $!{EAGAIN} || $!{EINTR};
+    my $later = !defined $got && ($!{EAGAIN} || $!{EINTR});
+    $socket->blocking(1);
+    next if $later;
     return '' unless $got;
     $self->{buffer} .= $chunk;
   }
