@@ -54,8 +54,8 @@ int keepalive_path_look(int fd, struct keepalive_path *path) {
                       ? info.tcpi_last_ack_recv
                       : info.tcpi_last_data_recv;
   path->unanswered = info.tcpi_unacked + info.tcpi_probes;
+  path->sent_ms = info.tcpi_last_data_sent;
   path->acked = info.tcpi_bytes_acked;
-  path->received = info.tcpi_bytes_received;
   return 0;
 }
 

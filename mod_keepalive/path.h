@@ -18,8 +18,8 @@ struct keepalive_path {
   int closed;              /* TCP gave it up, or the peer reset it */
   unsigned int silent_ms;  /* since anything came from the peer, ACKs too */
   unsigned int unanswered; /* segments and probes without an ACK */
-  uint64_t acked;          /* bytes that reached the peer so far */
-  uint64_t received;       /* and bytes that came from it */
+  unsigned int sent_ms;    /* since bytes were last sent to it */
+  uint64_t acked;          /* bytes that reached it so far */
 };
 
 /* Returns -1 with errno; ENOSYS where the kernel does not tell. */

@@ -68,7 +68,8 @@ static struct {
 /* Dead downloads: see keep_stall_timeout(). */
 static struct {
   uint64_t moved;
-  double since;
+  double since; /* keepalive_now() of the last byte on the wire */
+  int timer_id; /* 0: none */
 } stall;
 
 static void set_note(const char *key, const char *value) {
@@ -294,41 +295,73 @@ static int keep_deadline(double now) {
   return path.unanswered > 0;
 }
 
+/* With a deadline the control connection is looked at every second. */
+static int timer_seconds(void) {
+  return sess.rule.deadline > 0 ? 1 : (int) sess.rule.interval;
+}
+
 /* Our timer interrupts ProFTPD while it waits for a client that does not read.
  * After that sendfile(2) counts as progress, even with nothing sent, and other
  * writes find some room in the socket's buffer that poll(2) did not tell of:
  * both start TimeoutStalled anew.  So the time without bytes on the wire is
- * counted here, and its end is the one of data.c.
+ * counted here, and its end is the one of data.c.  Uploads are not disturbed.
  */
-static void keep_stall_timeout(double now) {
-  int timeout = pr_data_get_timeout(PR_DATA_TIMEOUT_STALLED);
-  struct keepalive_path path = { 0 };
-  uint64_t moved;
+static void keep_stall_timeout(double now);
 
-  if (timeout <= 0 || session.d == NULL || session.d->outstrm == NULL ||
-      keepalive_path_look(PR_NETIO_FD(session.d->outstrm), &path) < 0) {
-    return;
+static int stall_cb(CALLBACK_FRAME) {
+  int xerrno = errno;
+
+  (void) p1;
+  (void) p2;
+  (void) p3;
+  (void) data;
+
+  stall.timer_id = 0;
+  if ((session.sf_flags & SF_XFER) && !XFER_ABORTED) {
+    keep_stall_timeout(keepalive_now());
   }
 
-  /* What an upload left in the buffer may be read slowly: that is progress. */
-  moved = session.xfer.direction == PR_NETIO_IO_RD
-            ? path.received + (uint64_t) session.xfer.total_bytes
-            : path.acked;
-  if (moved != stall.moved || stall.since == 0) {
-    stall.moved = moved;
-    stall.since = now;
-    return;
-  }
+  errno = xerrno;
+  return 0;
+}
 
-  if (now - stall.since < timeout) {
-    return;
-  }
-
+static void end_stalled(int timeout) {
   pr_event_generate("core.timeout-stalled", NULL);
   pr_log_pri(PR_LOG_NOTICE, "Data transfer stall timeout: %d %s", timeout,
     timeout != 1 ? "seconds" : "second");
   pr_session_disconnect(
     NULL, PR_SESS_DISCONNECT_TIMEOUT, "TimeoutStalled during data transfer");
+}
+
+static void keep_stall_timeout(double now) {
+  int timeout = pr_data_get_timeout(PR_DATA_TIMEOUT_STALLED);
+  struct keepalive_path path = { 0 };
+  double left;
+
+  if (timeout <= 0 || session.xfer.direction != PR_NETIO_IO_WR ||
+      session.d == NULL || session.d->outstrm == NULL ||
+      keepalive_path_look(PR_NETIO_FD(session.d->outstrm), &path) < 0) {
+    return;
+  }
+
+  /* A client may have connected long before the command. */
+  if (path.acked != stall.moved) {
+    double sent = now - path.sent_ms / 1000.0;
+
+    stall.moved = path.acked;
+    stall.since = sent > stall.since ? sent : stall.since;
+  }
+
+  /* Timers of ProFTPD have seconds. */
+  left = stall.since + timeout - now;
+  if (left <= 0.5) {
+    end_stalled(timeout);
+  }
+
+  if (left + 0.5 < timer_seconds() && stall.timer_id == 0) {
+    stall.timer_id = pr_timer_add((int) (left + 0.5), -1, &keepalive_module,
+      stall_cb, MOD_KEEPALIVE_VERSION " TimeoutStalled");
+  }
 }
 
 /* The timer. */
@@ -409,17 +442,15 @@ static int timer_cb(CALLBACK_FRAME) {
 }
 
 static void start_timer(void) {
-  /* With a deadline the control connection is looked at every second. */
-  int seconds = sess.rule.deadline > 0 ? 1 : (int) sess.rule.interval;
-
-  memset(&stall, 0, sizeof(stall));
   xfer.last = keepalive_now();
+  stall.moved = 0;
+  stall.since = xfer.last;
   if (xfer.timer_id != 0) {
     return;
   }
 
   xfer.timer_id = pr_timer_add(
-    seconds, -1, &keepalive_module, timer_cb, MOD_KEEPALIVE_VERSION);
+    timer_seconds(), -1, &keepalive_module, timer_cb, MOD_KEEPALIVE_VERSION);
   if (xfer.timer_id < 0) {
     keepalive_log(
       "cannot start a timer: %s; going on without", strerror(errno));
@@ -427,11 +458,12 @@ static void start_timer(void) {
   }
 }
 
-static void stop_timer(void) {
-  if (xfer.timer_id != 0) {
-    (void) pr_timer_remove(xfer.timer_id, &keepalive_module);
-    xfer.timer_id = 0;
+static void stop_timer(int *timer_id) {
+  if (*timer_id > 0) {
+    (void) pr_timer_remove(*timer_id, &keepalive_module);
   }
+
+  *timer_id = 0;
 }
 
 /* The method for a command: does the kernel probe, and what is written?  Asked
@@ -581,8 +613,9 @@ static void begin(const cmd_rec *cmd, int transfers) {
 /* With a deadline the timer goes on by itself until the peer is heard. */
 static void end(void) {
   leave_table();
+  stop_timer(&stall.timer_id);
   if (sess.rule.deadline == 0) {
-    stop_timer();
+    stop_timer(&xfer.timer_id);
     return_sockopts();
 
   } else if (ladder.step > 0) {
@@ -670,7 +703,7 @@ void keepalive_session_undo(void) {
   int watching = sess.watching;
 
   end();
-  stop_timer();
+  stop_timer(&xfer.timer_id);
   return_sockopts();
   keepalive_control_stop();
   keepalive_log_close();
