@@ -9,10 +9,9 @@
  */
 
 #include "grant.h"
+#include "client.h"
 #include "count.h"
 #include "queue.h"
-
-#include <poll.h>
 
 /* A table that was whole so short a time ago is not looked at again when the
  * port comes back. */
@@ -109,15 +108,6 @@ static conn_t *try_in_turn(struct natpasv_terms *terms,
   return NULL;
 }
 
-static int client_is_gone(void) {
-  struct pollfd pfd = { .fd = session.c->rfd };
-
-#if defined(POLLRDHUP)
-  pfd.events = POLLRDHUP;
-#endif
-  return poll(&pfd, 1, 0) > 0;
-}
-
 static conn_t *stand_in_line(struct natpasv_terms *terms,
   struct natpasv_place *place, const pr_netaddr_t *addr,
   natpasv_closed closed) {
@@ -133,7 +123,7 @@ static conn_t *stand_in_line(struct natpasv_terms *terms,
     }
 
     now = natpasv_now_ms();
-    if (now >= end || client_is_gone()) {
+    if (now >= end || natpasv_client_gave_up()) {
       errno = EBUSY;
       return NULL;
     }

@@ -15,6 +15,9 @@
 
 #define DAY 86400
 
+/* Bytes from here on are Telnet's: no command begins with one. */
+#define TELNET 0xf0
+
 static int is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -84,4 +87,32 @@ int natpasv_is_name(const char *text, unsigned most) {
   return length > 0 && length <= most &&
          strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123"
                       "456789._-") == length;
+}
+
+static int is_command(const char *line, size_t size, const char *command) {
+  return size > 4 && strncasecmp(line, command, 4) == 0 &&
+         (line[4] == '\r' || line[4] == '\n');
+}
+
+int natpasv_says_stop(const char *lines, size_t size) {
+  const char *line = lines, *end = lines + size;
+
+  while (line < end) {
+    if ((unsigned char) *line >= TELNET) {
+      line++;
+      continue;
+    }
+
+    if (is_command(line, (size_t) (end - line), "ABOR") ||
+        is_command(line, (size_t) (end - line), "QUIT")) {
+      return 1;
+    }
+
+    line = memchr(line, '\n', (size_t) (end - line));
+    if (line == NULL) {
+      return 0;
+    }
+    line++;
+  }
+  return 0;
 }

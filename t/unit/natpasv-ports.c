@@ -10,6 +10,8 @@
 
 #include "tap.h"
 
+#include <stdlib.h>
+
 static const struct {
   const char *text;
   int error;
@@ -87,6 +89,44 @@ static const struct {
   { "::", -1 },
 };
 
+/* What a client sent while it waited. */
+static const struct {
+  const char *lines;
+  int stop;
+} sent[] = {
+  { "ABOR\r\n", 1 },
+  { "quit\r\n", 1 },
+  { "Quit\n", 1 },
+  { "\377\364\377\362ABOR\r\n", 1 },
+  { "NOOP\r\n\377\364ABOR\r\n", 1 },
+  { "", 0 },
+  { "A", 0 },
+  { "ABOR", 0 },
+  { "ABOR x\r\n", 0 },
+  { "ABORT\r\n", 0 },
+  { "XABOR\r\n", 0 },
+  { "NOOP", 0 },
+  { "STAT QUIT\r\n", 0 },
+  { "NOOP\r\n", 0 },
+  { "NOOP\r\nABO", 0 },
+  { "\377\364\377\362", 0 },
+};
+
+static void test_stop(void) {
+  unsigned i;
+
+  for (i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+    size_t size = strlen(sent[i].lines);
+    char *exactly = malloc(size + 1);
+
+    /* Nothing behind the last byte, for the sanitizers. */
+    exactly = realloc(memcpy(exactly, sent[i].lines, size), size + !size);
+    is_int(natpasv_says_stop(exactly, size), sent[i].stop,
+      "the end of a wait or not, no. %u", i);
+    free(exactly);
+  }
+}
+
 static void test_order(void) {
   static struct natpasv_ports ports, other;
   char text[64];
@@ -150,6 +190,7 @@ int main(void) {
       !natpasv_is_name("a\"", 31) && !natpasv_is_name("12345", 4),
     "and what is none");
 
+  test_stop();
   test_order();
   return done_testing();
 }
