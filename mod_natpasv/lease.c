@@ -35,16 +35,16 @@ static uint64_t now_s(void) {
 
 static void hint_free(struct natpasv_map *map, unsigned port) {
   (void) atomic_fetch_and(&map->taken[natpasv_word(port)], ~natpasv_bit(port));
+  (void) atomic_fetch_add(&map->freed, 1);
 }
 
-static void hint_taken(struct natpasv_map *map, unsigned port) {
-  (void) atomic_fetch_or(&map->taken[natpasv_word(port)], natpasv_bit(port));
+/* Whether the hint was not there before: then the caller may try for the port.
+ * Nobody sets it for another, so a hint means a lease, or a session that is
+ * about to have one, or that has died: never a free port. */
+static int hint_taken(struct natpasv_map *map, unsigned port) {
+  uint64_t bit = natpasv_bit(port);
 
-  /* The owner may have let go, hint included, just before the line above:
-   * then nobody else would ever take this hint back. */
-  if (atomic_load(&map->owner[port]) == 0) {
-    hint_free(map, port);
-  }
+  return (atomic_fetch_or(&map->taken[natpasv_word(port)], bit) & bit) == 0;
 }
 
 /* Who has or had the port, and since when. */
@@ -79,10 +79,11 @@ static void shun_all(
   }
 }
 
-/* The free ports of a pool at one moment. */
+/* The free ports of a pool, as seen in one look. */
 struct snapshot {
   unsigned free;  /* how many */
   unsigned fresh; /* how many of them are not shunned */
+  uint32_t freed; /* state of that counter before */
   uint64_t word[NATPASV_WORDS];
 };
 
@@ -90,9 +91,10 @@ static void take_snapshot(struct snapshot *shot, const struct natpasv_map *map,
   const struct natpasv_ports *ports, const uint64_t *shunned) {
   unsigned i;
 
+  shot->freed = atomic_load(&map->freed);
   shot->free = shot->fresh = 0;
   for (i = ports->first_word; i <= ports->last_word; i++) {
-    uint64_t taken = atomic_load_explicit(&map->taken[i], memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&map->taken[i], memory_order_acquire);
 
     shot->word[i] = ports->mask[i] & ~taken;
     if (shot->word[i] != 0) {
@@ -125,11 +127,24 @@ static int nth_port(const struct snapshot *shot,
   return (int) (i * 64 + (unsigned) __builtin_ctzll(word));
 }
 
+/* A look reads one word after another. If a port came back meanwhile, in front
+ * of it, and another was taken behind, there was always a free one that it did
+ * not see: such a look does not count, and two must count in a row, because a
+ * session may be stopped before it has counted the port it gave back. */
+#define LOOKS     2
+#define MAX_LOOKS 1000
+
+static int is_full(const struct snapshot *shot, const struct natpasv_map *map,
+  unsigned *looks, unsigned *in_all) {
+  *looks = shot->freed == atomic_load(&map->freed) ? *looks + 1 : 0;
+  return *looks == LOOKS || ++*in_all == MAX_LOOKS;
+}
+
 /* A port that seems free; -1 with errno as for natpasv_lease_claim. */
 static int choose(
   struct natpasv_lessee *lessee, const struct natpasv_ports *ports) {
   struct snapshot shot;
-  unsigned in_vain = 0;
+  unsigned in_vain = 0, looks = 0, in_all = 0;
 
   for (;;) {
     uint32_t n;
@@ -137,9 +152,13 @@ static int choose(
 
     take_snapshot(&shot, lessee->table->map, ports, lessee->shunned);
     if (shot.free == 0) {
-      errno = EBUSY;
-      return -1;
+      if (is_full(&shot, lessee->table->map, &looks, &in_all)) {
+        errno = EBUSY;
+        return -1;
+      }
+      continue;
     }
+    looks = 0;
 
     lessee->left = shot.free - 1;
     if (natpasv_random(shot.fresh > 0 ? shot.fresh : shot.free, &n) < 0) {
@@ -180,13 +199,14 @@ int natpasv_lease_claim(
       return -1;
     }
 
-    if (atomic_compare_exchange_strong(
+    /* An owner without a hint is a sweep that took a hint back too late, or
+     * damage: now it has one, which goes with its lease. */
+    if (hint_taken(map, (unsigned) port) &&
+        atomic_compare_exchange_strong(
           &map->owner[port], &nobody, lessee->table->self)) {
-      hint_taken(map, (unsigned) port);
       sign(lessee, (unsigned) port);
       return port;
     }
-    hint_taken(map, (unsigned) port);
   }
 }
 

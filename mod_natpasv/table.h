@@ -64,6 +64,7 @@ struct natpasv_map {
   _Atomic uint64_t magic;
   _Atomic uint64_t tickets;
   _Atomic uint32_t waiting; /* hint: cells in use */
+  _Atomic uint32_t freed;   /* counts ports that came back */
   struct natpasv_row row[NATPASV_ROWS];
   struct natpasv_cell cell[NATPASV_CELLS];
   /* Hint, one bit a port: not worth trying. owner decides. */

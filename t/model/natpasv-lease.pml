@@ -6,10 +6,13 @@
  *   owner[p]  0, or the identity of a session
  *   taken[p]  the hint: not worth trying
  *   alive[s]  the lock of a session; the kernel drops it when the session ends
+ *   busy[s]   for the assertions: the port whose hint s has, but not the lease
  *
- * Checked: no port has two listeners (assertions), and when all is quiet and
- * one sweep is done, every port that no living session holds can be claimed
- * (the end of the monitor).
+ * Checked: no port has two listeners; no claim is refused while there is a port
+ * that no session has, nor is about to have or to give back (assertions); and
+ * when all is quiet and one sweep is done, every port that no living session
+ * holds can be claimed (the end of the monitor). The hints are read in one
+ * step, as those of one word are.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,6 +25,7 @@ bool taken[PORTS];
 bool alive[4]; /* identities 1 to SESSIONS */
 byte listeners[PORTS];
 byte holds[4] = PORTS; /* the port a session listens on; PORTS none */
+byte busy[4] = PORTS;
 byte ended;
 
 #define DIE                                                              \
@@ -42,14 +46,19 @@ byte ended;
   :: DIE                                                                 \
   fi
 
-/* hint_taken() */
-#define HINT_TAKEN(p)                                                    \
-  OR_DIE(taken[p] = true);                                               \
-  OR_DIE(seen = owner[p]);                                               \
-  if                                                                     \
-  :: seen == 0 -> OR_DIE(taken[p] = false)                               \
-  :: else                                                                \
-  fi
+#define USED(p)                                                          \
+  (owner[p] != 0 || busy[0] == p || busy[1] == p || busy[2] == p ||      \
+    busy[3] == p)
+
+/* hint_free(): what somebody who died had is over, too. */
+#define HINT_FREE(p)                                                     \
+  atomic {                                                               \
+    taken[p] = false;                                                    \
+    busy[me] = PORTS;                                                    \
+    if :: !alive[1] && busy[1] == p -> busy[1] = PORTS :: else fi;       \
+    if :: !alive[2] && busy[2] == p -> busy[2] = PORTS :: else fi;       \
+    if :: !alive[3] && busy[3] == p -> busy[3] = PORTS :: else fi        \
+  }
 
 inline sweep() {
   p = 0;
@@ -60,16 +69,16 @@ inline sweep() {
     :: seen = owner[p]
     fi;
     if
-    :: seen == 0 && taken[p] -> taken[p] = false
+    :: seen == 0 && taken[p] -> HINT_FREE(p)
     :: seen != 0 && !alive[seen] ->
       atomic {
         if
-        :: owner[p] == seen -> owner[p] = 0; won = true
+        :: owner[p] == seen -> owner[p] = 0; busy[me] = p; won = true
         :: else -> won = false
         fi
       };
       if
-      :: won -> taken[p] = false
+      :: won -> HINT_FREE(p)
       :: else
       fi
     :: else
@@ -92,7 +101,7 @@ proctype session(byte me) {
     if
     :: !taken[0] -> port = 0
     :: !taken[1] -> port = 1
-    :: taken[0] && taken[1] -> port = PORTS
+    :: atomic { taken[0] && taken[1] -> assert(USED(0) && USED(1)) }
     fi;
     if
     :: port == PORTS ->
@@ -100,13 +109,25 @@ proctype session(byte me) {
     :: else ->
       atomic {
         if
-        :: owner[port] == 0 -> owner[port] = me; won = true
+        :: !taken[port] -> taken[port] = true; busy[me] = port; won = true
         :: else -> won = false
         fi
       };
-      HINT_TAKEN(port);
       if
       :: won ->
+        OR_DIE(skip);
+        atomic {
+          busy[me] = PORTS;
+          if
+          :: owner[port] == 0 -> owner[port] = me
+          :: else -> won = false
+          fi
+        }
+      :: else -> skip
+      fi;
+      if
+      :: won ->
+        OR_DIE(skip);
         /* bind and listen; the kernel refuses a second listener, the module
          * must not need that */
         atomic {
@@ -126,9 +147,10 @@ proctype session(byte me) {
         OR_DIE(skip);
         atomic {
           assert(owner[port] == me);
-          owner[port] = 0
+          owner[port] = 0;
+          busy[me] = port
         };
-        OR_DIE(taken[port] = false)
+        OR_DIE(HINT_FREE(port))
       :: else
       fi
     fi;
@@ -143,7 +165,7 @@ dead:
 }
 
 init {
-  byte p, seen;
+  byte p, seen, me;
   bool won;
 
   atomic {

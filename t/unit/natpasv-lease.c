@@ -5,11 +5,29 @@
  */
 
 #include "../../mod_natpasv/count.c"
-#include "../../mod_natpasv/lease.c"
 #include "../../mod_natpasv/ports.c"
 #include "../../mod_natpasv/queue.c"
 #include "../../mod_natpasv/random.c"
 #include "../../mod_natpasv/table.c"
+
+/* Something that happens before lease.c reads from the table. */
+static void (*meanwhile)(volatile void *) = NULL;
+
+static void before_read(volatile void *word) {
+  void (*what)(volatile void *) = meanwhile;
+
+  meanwhile = NULL;
+  if (what != NULL) {
+    what(word);
+  }
+  meanwhile = what;
+}
+
+#undef atomic_load
+#undef atomic_load_explicit
+#define atomic_load(word) (before_read((void *) (word)), *(word))
+#define atomic_load_explicit(word, order) atomic_load(word)
+#include "../../mod_natpasv/lease.c"
 
 #include "tap.h"
 
@@ -332,6 +350,94 @@ static void test_race(void) {
   is_int(owners[0], 0, "8 sessions, 160,000 claims of 5 ports: no port twice");
 }
 
+/* As many sessions as ports, in as many words, each with one port at most:
+ * there is always one for who asks, so each refusal is untrue. */
+static void never_refused(void *what) {
+  static struct natpasv_table table;
+  static struct natpasv_lessee lessee;
+  _Atomic unsigned *refused = what;
+  int i;
+
+  enter(&table, &lessee, (uint32_t) getpid());
+  for (i = 0; i < 100000; i++) {
+    int port = natpasv_lease_claim(&lessee, &shared_ports);
+
+    if (port < 0) {
+      atomic_fetch_add(refused, 1);
+    } else {
+      (void) natpasv_lease_release(&lessee, (unsigned) port);
+    }
+  }
+}
+
+/* Somebody who is always on the port that is looked at next. */
+static struct natpasv_lessee mover;
+static struct natpasv_ports places[2];
+static int on, moves;
+
+static void move(volatile void *word) {
+  int next;
+
+  for (next = 0; next < 2; next++) {
+    unsigned port = places[next].range[0].first;
+
+    if (word == &mover.table->map->taken[natpasv_word(port)] && next != on &&
+      moves > 0) {
+      moves--;
+      (void) natpasv_lease_release(&mover, places[on].range[0].first);
+      (void) natpasv_lease_claim(&mover, &places[next]);
+      on = next;
+    }
+  }
+}
+
+static void test_moving(void) {
+  static struct natpasv_table table, movers;
+  static struct natpasv_lessee one;
+
+  fresh_table();
+  enter(&table, &one, 1);
+  enter(&movers, &mover, 2);
+  mover.table->map = table.map; /* the same addresses */
+  natpasv_ports_parse(&shared_ports, "30000,30064", 1024);
+  natpasv_ports_parse(&places[0], "30000", 1024);
+  natpasv_ports_parse(&places[1], "30064", 1024);
+  (void) natpasv_lease_claim(&mover, &places[0]);
+
+  moves = 100;
+  meanwhile = move;
+  ok(natpasv_lease_claim(&one, &shared_ports) > 0,
+    "a session that moves from port to port before the eyes of another does "
+    "not hide the port that is free");
+  meanwhile = NULL;
+  is_int(moves, 0, "... not by a hundred moves");
+  natpasv_table_close(&table);
+}
+
+static void test_refusals(const char *ports, int sessions) {
+  _Atomic unsigned *refused = mmap(NULL, sizeof(*refused),
+    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  pid_t pid[8];
+  int i;
+
+  fresh_table();
+  natpasv_ports_parse(&shared_ports, ports, 1024);
+  for (i = 0; i < sessions; i++) {
+    pid[i] = fork();
+    if (pid[i] == 0) {
+      never_refused((void *) refused);
+      _exit(0);
+    }
+  }
+  for (i = 0; i < sessions; i++) {
+    (void) waitpid(pid[i], NULL, 0);
+  }
+  is_int(*refused, 0,
+    "%d sessions, each with a port of %s at most, claim 100,000 times each: "
+    "none is refused", sessions, ports);
+  (void) munmap((void *) refused, sizeof(*refused));
+}
+
 static void test_strangers(void) {
   static struct natpasv_table table;
   static struct natpasv_lessee one;
@@ -546,6 +652,10 @@ int main(void) {
   test_killed();
   test_killed_anywhere();
   test_race();
+  test_moving();
+  test_refusals("30000-30003", 4);
+  test_refusals("30000,30064,30128,30192", 4);
+  test_refusals("1024,65535", 2);
   test_strangers();
   test_damage();
   test_rows();
