@@ -153,14 +153,10 @@ static int read_copy(int fd, const struct kind *kind, size_t record, int which,
     return 0;
   }
 
-  *state = COPY_EMPTY;
-  for (size_t i = 0; i < len; i++) {
-    if (copy->bytes[i] != 0) {
-      *state = COPY_DAMAGED;
-      break;
-    }
-  }
+  bool zero =
+    copy->bytes[0] == 0 && memcmp(copy->bytes, copy->bytes + 1, len - 1) == 0;
 
+  *state = zero ? COPY_EMPTY : COPY_DAMAGED;
   return 0;
 }
 

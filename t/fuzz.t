@@ -17,10 +17,11 @@ my $said = `make -s -C $build/.. fuzz build=$build 2>&1`;
 is($?, 0, 'the fuzzers build') or diag $said;
 ok(scalar @names, 'there are fuzzers');
 
+my $least = $ENV{LONG} ? 10_000_000 : 1000;
 my @running;
 for my $name (@names) {
   my $dir = tempdir(CLEANUP => 1);    # what it finds does not go into the repository
-  my $seconds = $ENV{LONG} ? '-runs=10000000' : '-max_total_time=4';
+  my $seconds = $ENV{LONG} ? "-runs=$least" : '-max_total_time=4';
   open my $out, '-|', "cd $dir && $build/fuzz/$name $seconds -timeout=5 -rss_limit_mb=2048 $dir @{[getcwd]}/t/fuzz/corpus/$name 2>&1"
     or die $!;
   push @running, [$name, $out];
@@ -31,7 +32,7 @@ for (@running) {
   close $out;
   is($? >> 8, 0, "$name finds nothing") or diag @lines[-40 .. -1];
   my ($runs) = join('', @lines) =~ /Done (\d+) runs/;
-  cmp_ok($runs // 0, '>', 1000, "$name was executed") and note "$name: $runs executions";
+  cmp_ok($runs // 0, '>=', $least, "$name was executed often enough") and note "$name: $runs executions";
 }
 
 done_testing;
