@@ -57,8 +57,11 @@ static unsigned restart_delay = RESTART_MIN;
 static int link_fd = -1;
 
 /* Datagrams of one byte, an enum extip_wake, from the daemon and its sessions.
- * The daemon keeps both ends: a helper that died leaves them for the next. */
+ * The daemon keeps both ends: a helper that died leaves them for the next. So
+ * does one that a SIGHUP ends, for the sessions from before it; because that
+ * unloads this module, a variable of ProFTPD remembers which they are. */
 static int wake_fds[2] = { -1, -1 };
+#define WAKE_VARIABLE "%{mod_extip.wake}"
 
 static void close_fd(int *fd) {
   if (*fd >= 0) {
@@ -323,13 +326,39 @@ static void start_helper(enum extip_start start, unsigned delay) {
     "mod_extip: new helper process");
 }
 
+static bool find_wake_fds(void) {
+  const char *text = pr_var_get(WAKE_VARIABLE);
+  char *end;
+
+  if (text == NULL) {
+    return false;
+  }
+
+  wake_fds[0] = (int) strtol(text, &end, 10);
+  wake_fds[1] = (int) strtol(end, NULL, 10);
+  return true;
+}
+
+/* The pair for the life of this daemon. */
+static int make_wake_fds(void) {
+  char *text = palloc(permanent_pool, 32);
+
+  if (make_pair(SOCK_DGRAM, wake_fds) < 0) {
+    return -1;
+  }
+
+  snprintf(text, 32, "%d %d", wake_fds[0], wake_fds[1]);
+  return pr_var_set(permanent_pool, WAKE_VARIABLE,
+    "descriptors that wake the helper", PR_VAR_TYPE_STR, text, NULL, 0);
+}
+
 void extip_helper_start(const struct extip_plan *plan,
   const struct extip_table *table, enum extip_start start) {
   helper_plan = plan;
   helper_table = table;
   restart_delay = RESTART_MIN;
 
-  if (make_pair(SOCK_DGRAM, wake_fds) < 0) {
+  if (!find_wake_fds() && make_wake_fds() < 0) {
     extip_log(EXTIP_LOG_WARNING, "nobody can wake the helper process: %s",
       strerror(errno));
   }
@@ -341,8 +370,7 @@ void extip_helper_stop(void) {
 
   /* This is what ends it; the daemon reaps all its children. */
   close_fd(&link_fd);
-  close_fd(&wake_fds[0]);
-  close_fd(&wake_fds[1]);
+  wake_fds[0] = wake_fds[1] = -1; /* still open, see there */
   helper_pid = 0;
 }
 

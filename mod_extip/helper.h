@@ -24,7 +24,8 @@
 void extip_helper_start(const struct extip_plan *plan,
   const struct extip_table *table, enum extip_start start);
 
-/* Ends it and gives back all that belongs to it. */
+/* Ends it and gives back all that belongs to it, but for the two descriptors
+ * with which sessions that go on wake the next one. */
 void extip_helper_stop(void);
 
 /* In the daemon, on SIGUSR2, which comes when the helper has adopted an address
