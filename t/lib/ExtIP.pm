@@ -9,7 +9,9 @@ use Client;
 use IO::Socket::INET;
 use Net;
 use Nginx;
+use POSIX ();
 use Server;
+use Time::HiRes qw(sleep time);
 
 # Loopback is local as clients go, so a client that is not needs an address that
 # is not. In the private namespace of a test these are nobody else's.
@@ -52,6 +54,47 @@ sub ExtIP::Script::DESTROY {
 # Servers that accept connections and say nothing, for as long as these live.
 sub deaf {
   return map { IO::Socket::INET->new(LocalAddr => $_, LocalPort => 8080, Listen => 20) || die "$_: $!" } @_;
+}
+
+# Clients that connect one after the other for SECONDS: how long each waited for
+# the greeting, in seconds.
+sub waits {
+  my ($server, $seconds) = @_;
+  my (@open, @waits);
+  for (my $end = time + $seconds; time < $end; sleep 0.1) {
+    my $begin = time;
+    push @open, Client->connect($server->bind, $server->port, timeout => 300);
+    push @waits, time - $begin;
+  }
+  return sort { $a <=> $b } @waits;
+}
+
+# What clients wait for when a name server, and all else there is to ask, stops
+# to answer: the daemon alone, with mod_extip and with mod_dynmasq, which ask
+# every 5 s, side by side. DNS is a BadServer that this process has as resolver.
+# Returns the names and the waits of each.
+sub beside_dynmasq {
+  my ($dns, $seconds) = @_;
+  my $name = 'good.example';
+  my @deaf = deaf(map { "127.0.1.$_" } 101 .. 104);
+  my @sources = ("dns:$name", map { ('http://' . $_->sockhost . ':8080/', 'stun:' . $_->sockhost) } @deaf);
+  my $start = sub { Server->start(bind => "127.0.0.$_[0]", port => 2121, modules => $_[1], config => $_[2]) };
+  my @servers = (
+    ['ProFTPD alone', $start->(101, [], '')],
+    ['mod_extip', $start->(102, ['mod_extip'], sub { config($_[0], @sources) . "ExtIPRefresh 5s\n" })],
+    ['mod_dynmasq', $start->(103, ['mod_dynmasq'], "MasqueradeAddress $name\nDynMasqRefresh 5\n")],
+  );
+  system("nft 'add table ip dead; add chain ip dead input { type filter hook input priority 0; };"
+    . " add rule ip dead input ip daddr $dns->{host} udp dport 53 drop'") == 0 or die 'no packet filter';
+  for (@servers) {
+    open $_->[2], '-|' and next;
+    print "$_\n" for waits($_->[1], $seconds);
+    POSIX::_exit(close STDOUT ? 0 : 1);
+  }
+  my @rows = map { [$_->[0], map { chomp; $_ } readline $_->[2]] } @servers;
+  close $_->[2] for @servers;
+  system('nft delete table ip dead');
+  return @rows;
 }
 
 # Directives: the engine with these sources (web servers or URIs).
