@@ -83,8 +83,13 @@ static int is_our_turn(
   }
 
   free = natpasv_lease_free(&terms->table, &terms->pool->ports);
-  return free == 0 || ahead < free ||
-         natpasv_queue_ahead(&terms->table, queue, place, TRUE) < free;
+  if (free == 0 || ahead < free ||
+      natpasv_queue_ahead(&terms->table, queue, place, TRUE) < free) {
+    return TRUE;
+  }
+
+  terms->lessee.left = free;
+  return FALSE;
 }
 
 static conn_t *try_in_turn(struct natpasv_terms *terms,
@@ -190,12 +195,14 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
 
   failure = errno;
   if (failure == EBUSY) {
-    unsigned free = natpasv_lease_free(&terms->table, &pool->ports);
+    unsigned left = terms->lessee.left;
 
+    /* As it was when that was decided, not as it is now. */
     natpasv_count(terms->row, NATPASV_REFUSED);
     (void) pr_snprintf(cause, NATPASV_CAUSE_MAX,
-      "no free port in pool '%s' (%u of %u in use)", pool->name,
-      pool->ports.count - free, pool->ports.count);
+      "no free port in pool '%s' (%u of %u in use%s)", pool->name,
+      pool->ports.count - left, pool->ports.count,
+      left > 0 ? ", the rest is for who came first" : "");
 
   } else {
     (void) pr_snprintf(cause, NATPASV_CAUSE_MAX, "%s", strerror(failure));

@@ -153,6 +153,7 @@ static int choose(
     take_snapshot(&shot, lessee->table->map, ports, lessee->shunned);
     if (shot.free == 0) {
       if (is_full(&shot, lessee->table->map, &looks, &in_all)) {
+        lessee->left = 0;
         errno = EBUSY;
         return -1;
       }

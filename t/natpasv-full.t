@@ -12,7 +12,7 @@ use JSON::PP;
 use POSIX ();
 use Server;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(clock_gettime sleep time CLOCK_MONOTONIC);
 
 my $why = Server::unavailable();
 plan skip_all => $why if $why;
@@ -43,6 +43,14 @@ AuthOrder mod_auth_file.c
 RequireValidShell off
 NATPasvEngine on
 NATPasvRule * pool one wait 0s
+</VirtualHost>
+<VirtualHost 127.0.0.4>
+Port $_[0]{port}
+AuthUserFile $_[0]{dir}/passwd
+AuthOrder mod_auth_file.c
+RequireValidShell off
+NATPasvEngine on
+NATPasvRule * pool one wait 20s
 </VirtualHost>
 EOC
 
@@ -117,49 +125,91 @@ ok($back && time - $begin < 2, 'the holder is killed: a port is free within 2 s'
 # 295 of 300 held, many sessions at once: no refusal while a port is free.
 $_->quit for $client, $late;
 $held = hold(295);
+
+sub now { return clock_gettime(CLOCK_MONOTONIC) }
+
+# So many PASVs with a listing each, in so many sessions: codes, how many ports
+# were outside, from when to when each port was taken at the most, and when
+# somebody was refused.
+sub crowd {
+  my ($sessions, $each) = @_;
+  my @workers;
+  for (1 .. $sessions) {
+    my $pid = open(my $out, '-|') // die $!;
+    if ($pid == 0) {
+      my $client = client('127.0.0.1');
+      my (%codes, $outside, @leases, @refusals);
+      for (1 .. $each) {
+        my $asked = now();
+        my (undef, $port) = $client->pasv;
+        $codes{ $client->{code} }++;
+        $outside++ if defined $port and $port < 30000 || $port > 30299;
+        # The data connection, so that the port is used and comes back.
+        if (defined $port) {
+          my $data = $client->data('127.0.0.1', $port) or $codes{refused}++;
+          my ($code, $text) = $client->cmd('NLST');
+          push @leases, [$port, $asked, now()];
+          $codes{"NLST $code"}++ if $code != 150;
+          1 while $data and sysread $data, my $listing, 4096;
+          close $data if $data;    # the server lingers until then
+          $client->reply if $code == 150;
+        } else {
+          push @refusals, [$asked, now()];
+          sleep 0.002;
+        }
+      }
+      print encode_json({ codes => \%codes, outside => $outside // 0, leases => \@leases, refusals => \@refusals });
+      close STDOUT;
+      POSIX::_exit(0);
+    }
+    push @workers, $out;
+  }
+  my %all = (codes => {}, outside => 0, leases => [], refusals => []);
+  for my $worker (@workers) {
+    my $result = decode_json(do { local $/; <$worker> });
+    $all{codes}{$_} += $result->{codes}{$_} for keys %{ $result->{codes} };
+    $all{outside} += $result->{outside};
+    push @{ $all{$_} }, @{ $result->{$_} } for qw(leases refusals);
+  }
+  return \%all;
+}
+
+# The refusals in whose time so many ports were never all taken.
+sub untrue {
+  my ($crowd, $ports) = @_;
+  my @changes = sort { $a->[0] <=> $b->[0] || $b->[1] <=> $a->[1] } map { ([$_->[1], 1, $_->[0]], [$_->[2], -1, $_->[0]]) } @{ $crowd->{leases} };
+  my (%taken, $taken, @full);
+  for (@changes) {
+    my ($when, $change, $port) = @$_;
+    my $before = $taken // 0;
+    $taken += $change if ($taken{$port} += $change) == ($change > 0 ? 1 : 0);
+    push @full, [$when] if $taken == $ports and $before < $ports;
+    $full[-1][1] = $when if $taken < $ports and $before == $ports;
+  }
+  my (@untrue, $i);
+  for my $refusal (sort { $a->[0] <=> $b->[0] } @{ $crowd->{refusals} }) {
+    $i //= 0;
+    $i++ while $i < @full and $full[$i][1] < $refusal->[0];
+    push @untrue, $refusal if $i == @full or $full[$i][0] > $refusal->[1];
+  }
+  return @untrue;
+}
+
 my $sessions = $long ? 100 : 20;
 my $each     = $long ? 200 : 100;
-my @workers;
-for (1 .. $sessions) {
-  my $pid = open(my $out, '-|') // die $!;
-  if ($pid == 0) {
-    my $client = client('127.0.0.1');
-    my (%codes, %ports, $outside);
-    for (1 .. $each) {
-      my (undef, $port) = $client->pasv;
-      $codes{ $client->{code} }++;
-      $outside++ if defined $port and $port < 30000 || $port > 30299;
-      # The data connection, so that the port is used and comes back.
-      if (defined $port) {
-        my $data = $client->data('127.0.0.1', $port) or $codes{refused}++;
-        my ($code, $text) = $client->cmd('NLST');
-        $codes{"NLST $code"}++ if $code != 150;
-        1 while $data and sysread $data, my $listing, 4096;
-        close $data if $data;    # the server lingers until then
-        $client->reply if $code == 150;
-      } else {
-        sleep 0.002;
-      }
-    }
-    print encode_json({ codes => \%codes, outside => $outside // 0 });
-    close STDOUT;
-    POSIX::_exit(0);
-  }
-  push @workers, $out;
-}
-my (%all, $outside);
-for my $worker (@workers) {
-  my $result = decode_json(do { local $/; <$worker> });
-  $all{$_} += $result->{codes}{$_} for keys %{ $result->{codes} };
-  $outside += $result->{outside};
-}
-my $pasvs = ($all{227} // 0) + ($all{425} // 0);
+my $crowd    = crowd($sessions, $each);
+my %all      = %{ $crowd->{codes} };
+my $pasvs    = ($all{227} // 0) + ($all{425} // 0);
 is($pasvs, $sessions * $each, "295 of 300 held, $sessions sessions: $pasvs PASVs answered");
 is_deeply([grep { !/^(?:227|425)$/ } keys %all], [], '... no port is of two sessions, none fails later') or diag(explain(\%all));
-is($outside, 0, '... none is outside');
+is($crowd->{outside}, 0, '... none is outside');
+is(scalar(untrue($crowd, 5)), 0, '... none of ' . ($all{425} // 0) . ' is refused unless the other five are taken');
 diag("of $pasvs PASVs for 5 ports, " . ($all{425} // 0) . ' were refused because all were in use') if $long;
-my $status = status()->{public};
-is($status->{peak}, 300, '... and the pool was really full when one was refused') if $all{425};
+
+# Nobody asks for a second port here, so one is always free for each of five.
+my $five = $long ? 4000 : 400;
+$crowd = crowd(5, $five);
+is_deeply($crowd->{codes}, { 227 => 5 * $five }, "five sessions ask $five times each for the five ports: none is refused");
 let_go($held);
 
 # Killed sessions, in a pool of their own.
@@ -193,5 +243,20 @@ $begin = time;
 my $heir = client('127.0.0.3');
 ok(Net::wait_for(sub { ($heir->cmd('PASV'))[0] == 227 }, 5), '... is granted again after SIGKILL');
 cmp_ok(time - $begin, '<', 2, '... within 2 s');
+
+# A free port that belongs to who came first: a session in the queue that does
+# not run.
+my @before = $server->children;
+my $first = client('127.0.0.4');
+my ($session) = grep { my $pid = $_; !grep { $_ == $pid } @before } $server->children;
+$first->send('PASV');
+ok(Net::wait_for(sub { status()->{one}{waited} > 0 }, 5), 'a session waits for the only port');
+kill 'STOP', $session;
+$heir->quit;
+my $newcomer = client('127.0.0.3');
+is(($newcomer->cmd('PASV'))[1], "425 Unable to build data connection: no free port in pool 'one' (0 of 1 in use, the rest is for who came first)",
+  'a newcomer does not overtake it, and is told why');
+kill 'CONT', $session;
+is(($first->reply)[0], 227, '... and who waited has the port');
 
 done_testing;
