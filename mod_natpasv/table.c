@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,6 +22,101 @@
 
 /* "NATPASV" and the number of this layout. */
 #define MAGIC UINT64_C(0x4e41545041535601)
+
+/* Tables that are open in this process: a session's one, and one for
+ * ftpdctl. */
+#define MAX_OPEN 2
+
+static struct {
+  char *map;
+  int fd;
+} guarded[MAX_OPEN];
+
+static struct sigaction unguarded;
+static volatile sig_atomic_t regrown = 0;
+
+static int regrow(int fd) {
+  struct stat st;
+
+  if (fstat(fd, &st) < 0) {
+    return -1;
+  }
+
+  if ((size_t) st.st_size >= sizeof(struct natpasv_map)) {
+    return 0;
+  }
+  return ftruncate(fd, sizeof(struct natpasv_map)) < 0 ? -1 : 1;
+}
+
+/* Somebody has cut off the file, and what is behind its end was accessed. The
+ * access is made again when this returns. What else gives SIGBUS (no room for
+ * the page, say) is left to the handler from before. */
+static void on_sigbus(int signo, siginfo_t *info, void *context) {
+  int saved = errno;
+  unsigned i;
+
+  (void) context;
+  for (i = 0; i < MAX_OPEN; i++) {
+    char *at = info->si_addr, *map = guarded[i].map;
+
+    if (info->si_code > 0 && map != NULL && at >= map &&
+        at < map + sizeof(struct natpasv_map) && regrow(guarded[i].fd) > 0) {
+      regrown = 1;
+      errno = saved;
+      return;
+    }
+  }
+
+  (void) sigaction(signo, &unguarded, NULL);
+  if (info->si_code <= 0) {
+    (void) raise(signo);
+  }
+  errno = saved;
+}
+
+static int is_any_guarded(void) {
+  unsigned i;
+
+  for (i = 0; i < MAX_OPEN; i++) {
+    if (guarded[i].map != NULL) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static void guard(const struct natpasv_table *table) {
+  struct sigaction action = { .sa_sigaction = on_sigbus,
+    .sa_flags = SA_SIGINFO };
+  unsigned i;
+
+  if (!is_any_guarded()) {
+    (void) sigemptyset(&action.sa_mask);
+    (void) sigaction(SIGBUS, &action, &unguarded);
+  }
+
+  for (i = 0; i < MAX_OPEN; i++) {
+    if (guarded[i].map == NULL) {
+      guarded[i].fd = table->fd;
+      guarded[i].map = (char *) table->map;
+      return;
+    }
+  }
+}
+
+static void unguard(const struct natpasv_table *table) {
+  unsigned i;
+
+  for (i = 0; i < MAX_OPEN; i++) {
+    if (guarded[i].map == (char *) table->map) {
+      guarded[i].map = NULL;
+    }
+  }
+
+  if (!is_any_guarded()) {
+    (void) sigaction(SIGBUS, &unguarded, NULL);
+  }
+}
 
 static int map_file(struct natpasv_table *table, int fd) {
   struct stat st;
@@ -35,8 +131,7 @@ static int map_file(struct natpasv_table *table, int fd) {
     return -1;
   }
 
-  if ((size_t) st.st_size < sizeof(struct natpasv_map) &&
-      ftruncate(fd, sizeof(struct natpasv_map)) < 0) {
+  if (regrow(fd) < 0) {
     return -1;
   }
 
@@ -48,6 +143,7 @@ static int map_file(struct natpasv_table *table, int fd) {
 
   table->map = map;
   table->fd = fd;
+  guard(table);
   return 0;
 }
 
@@ -82,6 +178,7 @@ int natpasv_table_open(struct natpasv_table *table, const char *path) {
 
 void natpasv_table_close(struct natpasv_table *table) {
   if (table->map != NULL) {
+    unguard(table);
     (void) munmap(table->map, sizeof(struct natpasv_map));
     table->map = NULL;
   }
@@ -144,17 +241,14 @@ void natpasv_table_clear(struct natpasv_table *table) {
 }
 
 int natpasv_table_mend(struct natpasv_table *table) {
-  struct stat st;
-  int mended = 0;
+  int mended = regrow(table->fd);
 
-  if (fstat(table->fd, &st) < 0) {
+  if (mended < 0) {
     return -1;
   }
 
-  if ((size_t) st.st_size < sizeof(struct natpasv_map)) {
-    if (ftruncate(table->fd, sizeof(struct natpasv_map)) < 0) {
-      return -1;
-    }
+  if (regrown) {
+    regrown = 0;
     mended = 1;
   }
 

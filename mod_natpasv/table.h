@@ -86,7 +86,8 @@ struct natpasv_table {
 };
 
 /* Opens or makes the file. -1 with errno; EBADF is not a table of this
- * version, or not a plain file of the caller alone. */
+ * version, or not a plain file of the caller alone. While it is open it does
+ * no harm if somebody cuts it off: SIGBUS is caught and the file made whole. */
 int natpasv_table_open(struct natpasv_table *table, const char *path);
 void natpasv_table_close(struct natpasv_table *table);
 
@@ -102,8 +103,8 @@ int natpasv_table_busy(const struct natpasv_table *table);
 /* Empties it, counters included. */
 void natpasv_table_clear(struct natpasv_table *table);
 
-/* Puts right a file that was cut off or written over at its head, before the
- * next access. 1 if that was needed, else 0; -1 with errno if it failed. */
+/* Puts right a file that was cut off or written over at its head. 1 if that
+ * was needed now or since the last time, else 0; -1 with errno if it failed. */
 int natpasv_table_mend(struct natpasv_table *table);
 
 /* Milliseconds since some fixed point, the same for all processes. */

@@ -510,7 +510,7 @@ static void test_damage(void) {
   static struct natpasv_ports ports;
   struct natpasv_counts counts;
   struct natpasv_place place;
-  int round, i, outside = 0, whole = 0, mended = 0;
+  int round, i, outside = 0, whole = 0, mended = 0, cut = 0;
 
   fresh_table();
   enter(&table, &one, 1);
@@ -560,6 +560,17 @@ static void test_damage(void) {
   is_int(round, 1000, "the table damaged 1,000 times");
   is_int(outside, 0, "... gives no port outside the pool");
   is_int(whole, 1000, "... and all ports come back");
+  /* Cut off at the worst moment, again and again. */
+  for (round = 0; round < 100; round++) {
+    if (ftruncate(table.fd, random() % 5000) < 0) {
+      break;
+    }
+    atomic_store(&table.map->owner[60000], 1);
+    cut += atomic_load(&table.map->owner[60000]) == 1 &&
+           natpasv_table_mend(&table) > 0 && natpasv_table_mend(&table) == 0;
+  }
+  is_int(cut, 100, "... and whole again when a cut off part is accessed");
+
   ok(mended >= 100, "... and is mended when the damage can be seen (%d times)",
     mended);
 
