@@ -264,7 +264,7 @@ static int show(pr_ctrls_t *ctrl, unsigned action, int json) {
 
   if (natpasv_table_open_as_root(&table) < 0) {
     (void) pr_ctrls_add_response(ctrl, "natpasv: error opening '%s': %s",
-      natpasv_table_path(), strerror(errno));
+      natpasv_table_path(), natpasv_table_error(errno));
     return PR_CTRLS_STATUS_GENERIC_ERROR;
   }
 

@@ -477,7 +477,7 @@ static void natpasv_startup_ev(const void *event_data, void *user_data) {
       MOD_NATPASV_VERSION
       ": error opening NATPasvTable '%s': %s; no session can have a port from "
       "a pool",
-      natpasv_table_path(), strerror(errno));
+      natpasv_table_path(), natpasv_table_error(errno));
     return;
   }
 
@@ -553,7 +553,7 @@ static int natpasv_sess_init(void) {
   if (state.terms.table.map == NULL &&
       natpasv_table_open_as_root(&state.terms.table) < 0) {
     natpasv_log(PR_LOG_ERR, "error opening NATPasvTable '%s': %s",
-      natpasv_table_path(), strerror(errno));
+      natpasv_table_path(), natpasv_table_error(errno));
   }
 
   pr_event_register(&natpasv_module, "core.exit", natpasv_exit_ev, NULL);

@@ -176,6 +176,12 @@ int natpasv_table_open(struct natpasv_table *table, const char *path) {
   return 0;
 }
 
+const char *natpasv_table_error(int failure) {
+  return failure == EBADF ? "it is not a table of this version, or not a plain "
+                            "file of root alone; remove it"
+                          : strerror(failure);
+}
+
 void natpasv_table_close(struct natpasv_table *table) {
   if (table->map != NULL) {
     unguard(table);

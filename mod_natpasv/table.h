@@ -89,6 +89,10 @@ struct natpasv_table {
  * version, or not a plain file of the caller alone. While it is open it does
  * no harm if somebody cuts it off: SIGBUS is caught and the file made whole. */
 int natpasv_table_open(struct natpasv_table *table, const char *path);
+
+/* What is wrong, in words for who runs the server. */
+const char *natpasv_table_error(int failure);
+
 void natpasv_table_close(struct natpasv_table *table);
 
 /* Takes an identity; once for a process, before anything is taken. */
