@@ -123,7 +123,7 @@ my $back = Net::wait_for(sub { ($late->cmd('PASV'))[0] == 227 }, 5);
 ok($back && time - $begin < 2, 'the holder is killed: a port is free within 2 s');
 
 # 295 of 300 held, many sessions at once: no refusal while a port is free.
-$_->quit for $client, $late;
+$_->leave for $client, $late;
 $held = hold(295);
 
 sub now { return clock_gettime(CLOCK_MONOTONIC) }
@@ -252,7 +252,7 @@ my ($session) = grep { my $pid = $_; !grep { $_ == $pid } @before } $server->chi
 $first->send('PASV');
 ok(Net::wait_for(sub { status()->{one}{waited} > 0 }, 5), 'a session waits for the only port');
 kill 'STOP', $session;
-$heir->quit;
+$heir->leave;
 my $newcomer = client('127.0.0.3');
 is(($newcomer->cmd('PASV'))[1], "425 Unable to build data connection: no free port in pool 'one' (0 of 1 in use, the rest is for who came first)",
   'a newcomer does not overtake it, and is told why');

@@ -150,9 +150,9 @@ is(($late->cmd('PASV'))[0], 425, 'with wait 0s the refusal comes');
 cmp_ok(time - $begin, '<', $ENV{SANITIZE} ? 0.5 : 0.1, '... at once');
 is(($partners[3]->cmd('PASV'))[0], 227, 'a second PASV has the port of the first if there is no other');
 is(($late->cmd('PASV'))[0], 425, 'a second PASV of a session does not cost a second port');
-$partners[3]->quit;
+$partners[3]->leave;
 is(($late->cmd('PASV'))[0], 227, 'a port is free as soon as its session ends');
-$_->quit for @partners[0 .. 2, 4 .. 9], @holders[1 .. 3], $fifth, $late;
+$_->leave for @partners[0 .. 2, 4 .. 9], @holders[1 .. 3], $fifth, $late;
 
 # A stranger on a port.
 my @strangers = map { IO::Socket::IP->new(LocalHost => '127.0.0.9', LocalPort => $_, Listen => 1, ReuseAddr => 1) || die "$_: $@" } 22000 .. 22002;

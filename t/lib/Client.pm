@@ -167,6 +167,15 @@ sub quit {
   return @reply;
 }
 
+# The same, and waits for the end of the session, which comes after the reply
+# and only then gives its ports back.
+sub leave {
+  my ($self) = @_;
+  $self->send('QUIT');
+  1 while $self->line(5);
+  $self->close;
+}
+
 sub close { my ($self) = @_; close delete $self->{socket} if $self->{socket} }
 
 1;
