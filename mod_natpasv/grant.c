@@ -83,34 +83,31 @@ static int is_our_turn(
   }
 
   free = natpasv_lease_free(&terms->table, &terms->pool->ports);
-  if (free == 0 || ahead < free ||
-      natpasv_queue_ahead(&terms->table, queue, place, TRUE) < free) {
-    return TRUE;
-  }
-
   terms->lessee.left = free;
-  return FALSE;
+  return ahead < free || (free > 0 && natpasv_queue_ahead(&terms->table, queue,
+                                        place, TRUE) < free);
 }
 
 static conn_t *try_in_turn(struct natpasv_terms *terms,
   const struct natpasv_place *place, const pr_netaddr_t *addr,
   natpasv_closed closed) {
-  while (is_our_turn(terms, place)) {
-    conn_t *conn = try(terms, addr, closed);
+  for (;;) {
+    if (is_our_turn(terms, place)) {
+      conn_t *conn = try(terms, addr, closed);
 
-    if (conn != NULL || errno != EBUSY) {
-      return conn;
+      if (conn != NULL || errno != EBUSY) {
+        return conn;
+      }
     }
 
-    if (!natpasv_count_sweep_due(terms->row, NATPASV_SWEEP_MS) ||
+    if (terms->lessee.left > 0 ||
+        !natpasv_count_sweep_due(terms->row, NATPASV_SWEEP_MS) ||
         natpasv_lease_sweep(&terms->table, &terms->pool->ports) == 0) {
-      break;
+      errno = EBUSY;
+      return NULL;
     }
     natpasv_queue_ring(&terms->table, terms->pool->queue);
   }
-
-  errno = EBUSY;
-  return NULL;
 }
 
 static conn_t *stand_in_line(struct natpasv_terms *terms,
