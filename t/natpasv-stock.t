@@ -472,11 +472,11 @@ my @intended = (
 
 my %happened;
 sub intended {
-  my ($listening, $name, $stock, $ours) = @_;
+  my ($listening, $variant, $name, $stock, $ours) = @_;
   for my $i (0 .. $#intended) {
     my ($where, $sequence, $its, $own) = @{ $intended[$i] };
     next unless $listening =~ /^(?:$where)$/ and $name =~ $sequence and $stock =~ $its and $ours =~ $own;
-    return $happened{$i} = 1;
+    return $happened{$variant}{$i} = 1;
   }
   return;
 }
@@ -496,7 +496,7 @@ for my $listening (sort keys %on) {
         $steps++;
         for my $k (0 .. (@$its > @$own ? $#$its : $#$own)) {
           my ($a, $b) = map { $_->[$k] // '(none)' } $its, $own;
-          next if $a eq $b or intended($listening, $name, $a, $b);
+          next if $a eq $b or intended($listening, $variant, $name, $a, $b);
           push @bad, "$name: $step\n  stock: $a\n  ours:  $b";
         }
       }
@@ -515,6 +515,8 @@ for my $listening (sort keys %on) {
     }
   }
 }
-ok($happened{$_}, "meant: $intended[$_][4]") for 0 .. $#intended;
+for my $i (0 .. $#intended) {
+  is_deeply([grep { $happened{$_}{$i} } @variants], ['keep', 'pool'], "meant: $intended[$i][4]");
+}
 
 done_testing;
