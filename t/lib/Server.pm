@@ -114,7 +114,7 @@ sub link_modules {
   my ($self) = @_;
   my ($system) = map { chomp; s/^\s+//r } `$DAEMON -V 2>/dev/null | grep -A1 'Shared Module Directory' | tail -1`;
   for my $module (@{ $self->{modules} }) {
-    my $from = $OURS{$module} ? $self->{build} // $BUILD : $system;
+    my $from = $OURS{$module} ? $self->{build} // $BUILD : -e "$BUILD/modules/$module.so" ? "$BUILD/modules" : $system;
     symlink "$from/$module.so", "$self->{dir}/modules/$module.so";
   }
 }
