@@ -6,6 +6,7 @@ package ExtIP;
 use strict;
 use warnings;
 use Client;
+use IO::Select;
 use IO::Socket::INET;
 use Net;
 use Nginx;
@@ -116,6 +117,15 @@ sub server {
   );
 }
 
+# What a server's environment needs for a clock that is RATE times as fast as
+# ours, nothing when Debian's faketime is missing. Its alarm() rounds down, and 0
+# is none: a daemon whose timers are needed is sent SIGALRM by the test.
+sub fast_clock {
+  my ($rate) = @_;
+  my ($library) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1' or return;
+  return { LD_PRELOAD => $library, FAKETIME => "+0 x$rate" };
+}
+
 sub client {
   my ($server, $from) = @_;
   return Client->connect($server->bind, $server->port, from => $from // $outside);
@@ -137,7 +147,55 @@ sub known {
 
 sub helper {
   my ($server) = @_;
-  return (grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/ } $server->children)[0];
+  return (grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/ } children($server))[0];
+}
+
+# A helper other than the ones given.
+sub next_helper {
+  my ($server, $seconds, @not) = @_;
+  return Net::wait_for(sub {
+    my $pid = helper($server);
+    return defined $pid && !(grep { $_ == $pid } @not) && $pid;
+  }, $seconds);
+}
+
+# The daemon's own children, zombies too.
+sub children { my $pid = $_[0]->pid; return split ' ', Server::slurp("/proc/$pid/task/$pid/children") }
+sub zombies { my ($server) = @_; return grep { Server::slurp("/proc/$_/stat") =~ /\) Z/ } children($server) }
+
+sub descriptors { my ($pid) = @_; return scalar(() = glob "/proc/$pid/fd/*") }
+
+# KiB of memory that is no file's.
+sub memory { return Server::slurp("/proc/$_[0]/status") =~ /^RssAnon:\s+(\d+) kB/m ? $1 : die "no process $_[0]" }
+
+# A process in which a client asks PASV all the time, and a new one logs in and
+# asks after every fifty. To call when it is to end, for how often it was told
+# each address.
+sub ask_all_the_time {
+  my ($server) = @_;
+  pipe my $stopped, my $stop or die $!;
+  pipe my $report, my $told or die $!;
+  my $pid = fork // die "fork: $!";
+  if (!$pid) {
+    close $stop;
+    my (%seen, $n);
+    my $client = eval { client($server)->login };
+    until (IO::Select->new($stopped)->can_read(0.01)) {
+      $seen{ eval { announced($client) } // $@ }++;
+      next if ++$n % 50;
+      $seen{ eval { announced(client($server)->login) } // $@ }++;
+    }
+    print $told map { s/\s+/ /gr . "\t$seen{$_}\n" } keys %seen;
+    close $told;
+    POSIX::_exit(0);
+  }
+  close $_ for $stopped, $told;
+  return sub {
+    close $stop;
+    my %seen = map { chomp; split /\t/ } <$report>;
+    waitpid $pid, 0;
+    return %seen;
+  };
 }
 
 1;
