@@ -6,8 +6,8 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use BadServer;
+use Coturn;
 use Nginx;
-use POSIX ();
 use Server;
 use Test::More;
 
@@ -37,16 +37,7 @@ location /redirect { return 302 /; }
 location /secret { if (\$http_authorization != "Basic dTpw") { return 401; } return 200 \$remote_addr; }
 EOC
 
-my $coturn = fork // die "fork: $!";
-if ($coturn == 0) {
-  open STDOUT, '>', "$certificates->{dir}/coturn.log";
-  open STDERR, '>&', \*STDOUT;
-  exec 'turnserver', '-n', '--stun-only', '--no-cli', '--no-auth', '--log-file', 'stdout', '--pidfile',
-    "$certificates->{dir}/coturn.pid", '-L', '127.0.0.2', '--cert', $cert, '--pkey', $key
-    or POSIX::_exit(127);
-}
-END { local $?; kill 'TERM', $coturn if $coturn; waitpid $coturn, 0 if $coturn }
-ok(Net::wait_port('127.0.0.2', $_, undef, 20), "coturn listens on port $_") for 3478, 5349;
+my $coturn = Coturn->start(host => '127.0.0.2', cert => $cert, key => $key);
 
 my $plain = $nginx->uri =~ s{/$}{}r;
 my $tls = 'https://127.0.0.2:8443';

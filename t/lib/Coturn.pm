@@ -1,0 +1,45 @@
+package Coturn;
+
+# A real coturn on loopback that answers binding requests: UDP and TCP on port
+# 3478, with a certificate TLS on 5349.
+
+use strict;
+use warnings;
+use File::Path qw(remove_tree);
+use File::Temp ();
+use Net;
+use POSIX ();
+
+# start(host =>, [cert =>, key =>])
+sub start {
+  my ($class, %opt) = @_;
+  my $self = bless { %opt, owner => $$, dir => File::Temp::tempdir('coturn-test-XXXXXX', TMPDIR => 1) }, $class;
+  $self->{pid} = fork // die "fork: $!";
+  if ($self->{pid} == 0) {
+    open STDOUT, '>', "$self->{dir}/log";
+    open STDERR, '>&', \*STDOUT;
+    exec 'turnserver', '-n', '--stun-only', '--no-cli', '--no-auth', '--log-file', 'stdout',
+      '--pidfile', "$self->{dir}/pid", '-L', $self->{host},
+      $opt{cert} ? ('--cert', $opt{cert}, '--pkey', $opt{key}) : '--no-tls'
+      or POSIX::_exit(127);
+  }
+  Net::wait_port($self->{host}, $_, undef, 20) || die "coturn does not listen on port $_" for 3478, $opt{cert} ? 5349 : ();
+  return $self;
+}
+
+sub stop {
+  my ($self, $signal) = @_;
+  my $pid = delete $self->{pid} or return;
+  local $?;
+  kill $signal // 'TERM', $pid;
+  waitpid $pid, 0;
+}
+
+sub DESTROY {
+  my ($self) = @_;
+  return unless $$ == $self->{owner};
+  $self->stop;
+  remove_tree($self->{dir});
+}
+
+1;
