@@ -151,6 +151,7 @@ for my $tls ('', '1.2', $ENV{LONG} ? '1.3' : ()) {
   $add->('REST',        sub { slow_download($tls, 'RETR big', before => ['REST 100000']) });
   $add->('ASCII',       sub { slow_download($tls, 'RETR text', before => ['TYPE A']) });
   $add->('LIST',        sub { slow_download($tls, 'LIST many', slow => 2.5) });
+  $add->('NLST',        sub { slow_download($tls, 'NLST many', slow => 2.5) });
   $add->('MLSD',        sub { slow_download($tls, 'MLSD many', slow => 2.5) });
   $add->('zero length', sub {
     my $text = slow_download($tls, 'RETR empty', empty => 1);

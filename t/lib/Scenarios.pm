@@ -45,6 +45,7 @@ sub report {
     $count++;
   }
   waitpid $pid, 0;
+  ok(0, "$name: it was not killed") if $?;
   ok(0, "$name: nothing was checked") unless $count;
 }
 

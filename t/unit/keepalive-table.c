@@ -167,7 +167,7 @@ static void test_contest(void) {
   }
 
   is_int(wrong, 0, "a slot that all want is one session's at a time");
-  ok(atomic_load(&table->transfers) > ROUNDS, "and all had it: %llu times",
+  ok(atomic_load(&table->transfers) > 1000, "and all had it: %llu times",
     (unsigned long long) atomic_load(&table->transfers));
   is_int(atomic_load(&slot->pid), 0, "at the end it is free");
   keepalive_table_close(table);
