@@ -1,7 +1,9 @@
 #!/usr/bin/perl
-# The private memory that the engine costs a session.  Loading any module at
-# all costs some as well: ProFTPD's tables of symbols, which every session
-# copies by writing near them.
+# The private memory that the engine costs a session, against the engine off.
+# The whole price, against a daemon without the module, is printed besides: 8 to
+# 12 kB were seen, one page for the module's own variables and one or two of the
+# heap, where what ProFTPD keeps of a module moves other things to pages that
+# sessions write to.
 
 use strict;
 use warnings;
