@@ -23,17 +23,21 @@ my @deaf = ExtIP::deaf(@hosts);
 my @sources = map { ("http://$_:8080/", "stun:$_") } @hosts[0 .. 7];
 
 sub start {
-  my ($bind, $config, @modules) = @_;
-  return Server->start(bind => $bind, port => 2121, modules => \@modules, config => $config);
+  my ($n, $config, @modules) = @_;
+  return Server->start(bind => "127.0.0.$n", port => 2121, modules => \@modules, config => $config);
 }
-my $with = start('127.0.0.11', sub { ExtIP::config($_[0], @sources) . "ExtIPTimeout 60s\n" }, 'mod_extip');
-my $off  = start('127.0.0.12', "ExtIPEngine off\n", 'mod_extip');
-my $stock = start('127.0.0.13', '');
+sub with {
+  my ($n, $engine) = @_;
+  return start($n, sub { ExtIP::config($_[0], @sources) =~ s/^ExtIPEngine on$/ExtIPEngine $engine/mr . "ExtIPTimeout 60s\n" }, 'mod_extip');
+}
 
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
 # Greetings, one server and the other in turns. A session that ends costs the
 # next client of any ProFTPD daemon 0.2 s, so none does before all have begun.
+# Where a daemon's memory lies and which of two was started first makes up to 5
+# per cent: there are four pairs of daemons, and the kinds take turns. The ratio
+# is the geometric mean of theirs.
 my @open;
 sub greeting {
   my ($server) = @_;
@@ -43,22 +47,27 @@ sub greeting {
 }
 sub ratio {
   my ($count) = @_;
-  my (@with, @off);
-  for my $n (1 .. $count) {
-    push @with, greeting($with) if $n % 2;
-    push @off,  greeting($off);
-    push @with, greeting($with) if $n % 2 == 0;
+  my $logs = 0;
+  for my $pair (1 .. 4) {
+    my %server = map { $_ => with(10 + $pair + ($_ eq 'on' ? 0 : 10), $_) } $pair % 2 ? qw(on off) : qw(off on);
+    my %took;
+    for my $n (1 .. $count / 4) {
+      push @{ $took{$_} }, greeting($server{$_}) for $n % 2 ? qw(on off) : qw(off on);
+    }
+    $_->close for splice @open;
+    $logs += log(median(@{ $took{on} }) / median(@{ $took{off} }));
   }
-  $_->close for splice @open;
-  return (median(@with) / median(@off), 1000 * median(@with), 1000 * median(@off));
+  return exp($logs / 4);
 }
 my ($count, $bar) = $ENV{LONG} ? (500, 1.05) : (200, 1.1);
-my ($ratio, $on_ms, $off_ms) = ratio($count);
+my $ratio = ratio($count);
 cmp_ok($ratio, '<', $bar, "greetings while all sources hang: ratio of medians to the engine off below $bar");
-diag sprintf '%d connections each, medians %.2f and %.2f ms, ratio %.3f', $count, $on_ms, $off_ms, $ratio if $ENV{LONG} or $ratio >= $bar;
+diag sprintf '%d connections each, ratio %.3f', $count, $ratio if $ENV{LONG} or $ratio >= $bar;
 
 # The longest that a client waits when nobody who is asked answers any more.
-if ($ENV{LONG}) {
+SKIP: {
+  skip 'only with LONG', 1 unless $ENV{LONG};
+  skip 'this ProFTPD has no mod_dynmasq', 1 unless Server::has_module('mod_dynmasq');
   my $dns = BadServer->start(dns => 1);
   Net::resolver($dns->{host});
   my ($alone, $ours, $dynmasq) = map { $_->[-1] } ExtIP::beside_dynmasq($dns, 60);
@@ -81,6 +90,7 @@ sub session_memory {
   my ($session) = grep { !$before{$_} } $server->children;
   return private_dirty($session);
 }
+my ($with, $stock) = (with(30, 'on'), start(31, ''));
 sleep 0.5;
 my $with_kb  = median(map { session_memory($with) } 1 .. 5);
 my $stock_kb = median(map { session_memory($stock) } 1 .. 5);

@@ -109,10 +109,17 @@ sub password { 'ftp' }
 sub pid { $_[0]{pid} }
 sub conf { "$_[0]{dir}/proftpd.conf" }
 
+sub system_modules {
+  my ($dir) = map { chomp; s/^\s+//r } `$DAEMON -V 2>/dev/null | grep -A1 'Shared Module Directory' | tail -1`;
+  return $dir;
+}
+
+sub has_module { return -e system_modules() . "/$_[0].so" }
+
 # Modules are found in one directory, ours and the system's side by side.
 sub link_modules {
   my ($self) = @_;
-  my ($system) = map { chomp; s/^\s+//r } `$DAEMON -V 2>/dev/null | grep -A1 'Shared Module Directory' | tail -1`;
+  my $system = system_modules();
   for my $module (@{ $self->{modules} }) {
     my $from = $OURS{$module} ? $self->{build} // $BUILD : -e "$BUILD/modules/$module.so" ? "$BUILD/modules" : $system;
     symlink "$from/$module.so", "$self->{dir}/modules/$module.so";
