@@ -2,13 +2,14 @@
  * natpasv-rtt - how long the server takes to answer a command: many round
  * trips on one control connection, each timed.
  *
- *   natpasv-rtt <address> <port> <count> <pause> <command>...
+ *   natpasv-rtt <address> <port> <count> <command>...
  *
  * Logs in as ftp/ftp. The commands take turns in blocks, so that whatever else
- * happens on the machine happens to all of them. The pause, in microseconds,
- * lets the server finish what it does after a reply; 0 is back to back. One line a command: the command, how
- * many answers began with 2, lowest and highest port announced, and the 10th,
- * 50th, 90th and 99th percentile in microseconds.
+ * happens on the machine happens to all of them. After each comes a NOOP that
+ * is not timed: the server has done with the command when it answers that, and
+ * no processor goes to sleep. One line a command: the command, how many answers
+ * began with 2, lowest and highest port announced, and the 10th, 50th, 90th and
+ * 99th percentile in microseconds.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -118,18 +119,17 @@ static int compare(const void *a, const void *b) {
 int main(int argc, char **argv) {
   struct sockaddr_in server = { .sin_family = AF_INET };
   struct series series[MAX_COMMANDS];
-  unsigned count, pause, i, kinds = (unsigned) argc - 5, k;
+  unsigned count, i, kinds = (unsigned) argc - 4, k;
   int on = 1;
 
-  if (argc < 6 || kinds > MAX_COMMANDS) {
-    fprintf(stderr, "usage: natpasv-rtt <address> <port> <count> <pause> "
+  if (argc < 5 || kinds > MAX_COMMANDS) {
+    fprintf(stderr, "usage: natpasv-rtt <address> <port> <count> "
       "<command>...\n");
     return 2;
   }
   inet_pton(AF_INET, argv[1], &server.sin_addr);
   server.sin_port = htons((uint16_t) strtoul(argv[2], NULL, 10));
   count = (unsigned) strtoul(argv[3], NULL, 10);
-  pause = (unsigned) strtoul(argv[4], NULL, 10);
 
   control = socket(AF_INET, SOCK_STREAM, 0);
   setsockopt(control, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -146,7 +146,7 @@ int main(int argc, char **argv) {
 
   for (k = 0; k < kinds; k++) {
     memset(&series[k], 0, sizeof(series[k]));
-    snprintf(series[k].line, sizeof(series[k].line), "%s\r\n", argv[5 + k]);
+    snprintf(series[k].line, sizeof(series[k].line), "%s\r\n", argv[4 + k]);
     series[k].us = calloc(count, sizeof(double));
   }
 
@@ -156,9 +156,7 @@ int main(int argc, char **argv) {
 
       for (j = i; j < i + BLOCK && j < count; j++) {
         take(&series[k], j);
-        if (pause > 0) {
-          (void) usleep(pause);
-        }
+        (void) ask("NOOP\r\n");
       }
     }
   }
@@ -167,7 +165,7 @@ int main(int argc, char **argv) {
     double *us = series[k].us;
 
     qsort(us, count, sizeof(double), compare);
-    printf("%s %u %u %u %.1f %.1f %.1f %.1f\n", argv[5 + k], series[k].good,
+    printf("%s %u %u %u %.1f %.1f %.1f %.1f\n", argv[4 + k], series[k].good,
       series[k].lowest, series[k].highest, us[count / 10], us[count / 2],
       us[count * 9 / 10], us[count * 99 / 100]);
     free(us);
