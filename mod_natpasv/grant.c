@@ -158,11 +158,6 @@ static conn_t *wait_for_port(struct natpasv_terms *terms,
   return conn;
 }
 
-static void count_grant(struct natpasv_terms *terms) {
-  natpasv_count(terms->row, NATPASV_GRANTED);
-  natpasv_count_peak(terms->row, terms->pool->ports.count - terms->lessee.left);
-}
-
 conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   natpasv_closed closed, conn_t **former, char *cause) {
   const struct natpasv_pool *pool = terms->pool;
@@ -182,7 +177,7 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
       conn = wait_for_port(terms, addr, closed);
     }
     if (conn != NULL) {
-      count_grant(terms);
+      natpasv_count(terms->row, NATPASV_GRANTED);
     }
   }
 
@@ -207,6 +202,15 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
 
   errno = failure;
   return NULL;
+}
+
+void natpasv_after_grant(const struct natpasv_terms *terms) {
+  if (terms->pool != NULL) {
+    const struct natpasv_ports *ports = &terms->pool->ports;
+
+    natpasv_count_peak(
+      terms->row, ports->count - natpasv_lease_free(&terms->table, ports));
+  }
 }
 
 void natpasv_return(struct natpasv_terms *terms, unsigned port) {

@@ -37,6 +37,9 @@ struct natpasv_terms {
 conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   natpasv_closed closed, conn_t **former, char *cause);
 
+/* What is counted for a grant and can wait until the client has its answer. */
+void natpasv_after_grant(const struct natpasv_terms *terms);
+
 /* The port goes back; whoever waits for it is told. */
 void natpasv_return(struct natpasv_terms *terms, unsigned port);
 

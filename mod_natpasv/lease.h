@@ -32,7 +32,7 @@ struct natpasv_lessee {
   struct natpasv_table *table;
   uint32_t client;     /* its address, or a hash of it */
   unsigned quarantine; /* seconds */
-  unsigned left;       /* free ports of the pool as last seen by a claim */
+  unsigned left;       /* free ports of the pool when it was refused one */
 
   /* Ports that are in quarantine for this client, as far as was seen in this
    * second; saves looking at each of them again for each claim. */

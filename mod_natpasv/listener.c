@@ -185,13 +185,9 @@ static int listen_conn(conn_t *conn) {
   pr_inet_generate_socket_event(
     "core.data-listen", main_server, conn->local_addr, conn->listen_fd);
 
-  if (pr_inet_listen(session.pool, conn, 1, 0) < 0) {
-    return close_failed(conn, errno);
-  }
-
-  conn->instrm = pr_netio_open(
-    session.pool, PR_NETIO_STRM_DATA, conn->listen_fd, PR_NETIO_IO_RD);
-  return 0;
+  return pr_inet_listen(session.pool, conn, 1, 0) < 0
+           ? close_failed(conn, errno)
+           : 0;
 }
 
 conn_t *natpasv_listener_open(
@@ -218,6 +214,13 @@ conn_t *natpasv_listener_open(
 
   watch_conn(conn, port, closed);
   return conn;
+}
+
+void natpasv_listener_open_stream(void) {
+  conn_t *conn = current->conn;
+
+  conn->instrm = pr_netio_open(
+    session.pool, PR_NETIO_STRM_DATA, conn->listen_fd, PR_NETIO_IO_RD);
 }
 
 void natpasv_listener_announced(const char *address) {

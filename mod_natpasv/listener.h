@@ -45,6 +45,10 @@ typedef void (*natpasv_closed)(const struct natpasv_listener_end *how);
 conn_t *natpasv_listener_open(
   const pr_netaddr_t *addr, unsigned port, natpasv_closed closed);
 
+/* Gives the listener opened last the stream that ProFTPD accepts it on: it
+ * costs as much as the rest, and no command looks for it before the next. */
+void natpasv_listener_open_stream(void);
+
 /* Makes the socket for the next listener on such an address ready, now that the
  * client has its answer and nobody waits. */
 void natpasv_listener_prepare(const pr_netaddr_t *addr);

@@ -334,10 +334,10 @@ static unsigned open_listener(cmd_rec *cmd) {
   failure = errno;
 
   if (session.d == NULL) {
+    pr_response_send(R_425, _("Unable to build data connection: %s"), cause);
     natpasv_log(failure == EBUSY ? PR_LOG_WARNING : PR_LOG_ERR,
       "%s of client %s refused: %s", (char *) cmd->argv[0],
       pr_netaddr_get_ipstr(session.c->remote_addr), cause);
-    pr_response_add_err(R_425, _("Unable to build data connection: %s"), cause);
     pr_cmd_set_errno(cmd, failure);
     natpasv_listener_drop(&former);
     errno = failure;
@@ -351,6 +351,8 @@ static unsigned open_listener(cmd_rec *cmd) {
 
 /* What the client need not wait for: it connects meanwhile. */
 static void after_reply(unsigned port, const char *address) {
+  natpasv_listener_open_stream();
+  natpasv_after_grant(&state.terms);
   natpasv_listener_drop(&former);
   publish(port, address);
   natpasv_listener_prepare(session.d->local_addr);

@@ -141,6 +141,16 @@ int natpasv_ports_index(const struct natpasv_ports *ports, unsigned port) {
   return -1;
 }
 
+unsigned natpasv_ports_nth(const struct natpasv_ports *ports, unsigned place) {
+  const struct natpasv_range *range = ports->range;
+
+  while (place > range->last - range->first) {
+    place -= range->last - range->first + 1;
+    range++;
+  }
+  return range->first + place;
+}
+
 unsigned natpasv_ports_overlap(
   const struct natpasv_ports *a, const struct natpasv_ports *b) {
   unsigned word;

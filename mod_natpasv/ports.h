@@ -62,6 +62,9 @@ int natpasv_ports_have(const struct natpasv_ports *ports, unsigned port);
 /* The place of a port in the order written, from 0; -1 if it is not there. */
 int natpasv_ports_index(const struct natpasv_ports *ports, unsigned port);
 
+/* The other way round, for a place below ports->count. */
+unsigned natpasv_ports_nth(const struct natpasv_ports *ports, unsigned place);
+
 /* A port that both have, or 0. */
 unsigned natpasv_ports_overlap(
   const struct natpasv_ports *a, const struct natpasv_ports *b);

@@ -238,6 +238,33 @@ static void test_quarantine(void) {
   natpasv_table_close(&table2);
 }
 
+/* There a port is drawn first and looked at then. */
+static void test_quarantine_of_many(void) {
+  static struct natpasv_table table;
+  static struct natpasv_lessee one;
+  static struct natpasv_ports ports;
+  static char seen[65536];
+  int i, again = 0;
+
+  fresh_table();
+  enter(&table, &one, 1);
+  one.quarantine = 60;
+  natpasv_ports_parse(&ports, "5000-64999", 1024);
+
+  for (i = 0; i < 2000; i++) {
+    int port;
+
+    if (i % 100 == 0) {
+      one.second = 0;
+    }
+    port = natpasv_lease_claim(&one, &ports);
+    again += seen[port]++;
+    (void) natpasv_lease_release(&one, (unsigned) port);
+  }
+  is_int(again, 0, "a client has 2,000 of 60,000 ports and none of them twice");
+  natpasv_table_close(&table);
+}
+
 static struct natpasv_ports shared_ports;
 
 static void hold_three(void *what) {
@@ -699,7 +726,9 @@ int main(void) {
   test_uniform("30000-30299", 0, 100000, 378.6);    /* 299 degrees, 99.9 % */
   test_uniform("30000-30299", 200, 100000, 148.2);  /* 99 */
   test_uniform("30000-30040,40000-40009", 0, 100000, 86.7); /* 50 */
+  test_uniform("5000-64999", 54000, 100000, 6343.2); /* 5,999 */
   test_quarantine();
+  test_quarantine_of_many();
   test_killed();
   test_killed_anywhere();
   test_race();

@@ -138,6 +138,9 @@ static void test_order(void) {
   is_int(natpasv_ports_index(&ports, 61001), 7, "to the last");
   is_int(natpasv_ports_index(&ports, 61205), -1, "a port outside has none");
   is_int(natpasv_ports_index(&ports, 0), -1, "nor has port 0");
+  is_int(natpasv_ports_nth(&ports, 0), 61200, "number 0 is the first port");
+  is_int(natpasv_ports_nth(&ports, 5), 1024, "... and so on from range to range");
+  is_int(natpasv_ports_nth(&ports, 7), 61001, "... to the last");
 
   natpasv_ports_parse(&other, "61001-61100", 1024);
   is_int(natpasv_ports_overlap(&ports, &other), 61001, "an overlap is found");
