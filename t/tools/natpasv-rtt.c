@@ -1,15 +1,16 @@
 /*
- * natpasv-rtt - how long the server takes to answer a command: many round
- * trips on one control connection, each timed.
+ * natpasv-rtt - how long servers take to answer a command: many round trips on
+ * one control connection each, each timed.
  *
- *   natpasv-rtt <address> <port> <count> <command>...
+ *   natpasv-rtt <address> <port>[,<port>]... <count> <command>...
  *
- * Logs in as ftp/ftp. The commands take turns in blocks, so that whatever else
- * happens on the machine happens to all of them. After each comes a NOOP that
- * is not timed: the server has done with the command when it answers that, and
- * no processor goes to sleep. One line a command: the command, how many answers
- * began with 2, lowest and highest port announced, and the 10th, 50th, 90th and
- * 99th percentile in microseconds.
+ * Logs in as ftp/ftp. Servers and commands take turns in blocks, so that
+ * whatever else happens on the machine happens to all of them. After each
+ * command comes a NOOP that is not timed: the server has done with the command
+ * when it answers that, and no processor goes to sleep. One line a server and
+ * command: the port, the command, how many answers began with 2, lowest and
+ * highest port announced, and the 10th, 50th, 90th and 99th percentile in
+ * microseconds.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,16 +24,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_COMMANDS 8
-#define BLOCK        20
+#define MAX_SERIES 16
+#define BLOCK      20
 
 struct series {
+  int control;
+  unsigned port;
+  const char *command;
   char line[64];
   double *us;
   unsigned good, lowest, highest;
 };
 
-static int control = -1;
 static char reply[4096];
 
 static double now_us(void) {
@@ -43,7 +46,7 @@ static double now_us(void) {
 }
 
 /* One reply, which may have several lines; its code. */
-static int read_reply(void) {
+static int read_reply(int control) {
   size_t length = 0;
 
   for (;;) {
@@ -69,12 +72,12 @@ static int read_reply(void) {
   }
 }
 
-static int ask(const char *line) {
+static int ask(int control, const char *line) {
   if (write(control, line, strlen(line)) < 0) {
     perror("natpasv-rtt");
     exit(1);
   }
-  return read_reply();
+  return read_reply(control);
 }
 
 /* The port of a 227 or 229 reply; 0 for any other. */
@@ -97,7 +100,7 @@ static unsigned announced_port(void) {
 
 static void take(struct series *one, unsigned i) {
   double begin = now_us();
-  int code = ask(one->line);
+  int code = ask(one->control, one->line);
   unsigned port;
 
   one->us[i] = now_us() - begin;
@@ -116,59 +119,75 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-int main(int argc, char **argv) {
+static int log_in(const char *address, unsigned port) {
   struct sockaddr_in server = { .sin_family = AF_INET };
-  struct series series[MAX_COMMANDS];
-  unsigned count, i, kinds = (unsigned) argc - 4, k;
-  int on = 1;
+  int control = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
-  if (argc < 5 || kinds > MAX_COMMANDS) {
-    fprintf(stderr, "usage: natpasv-rtt <address> <port> <count> "
-      "<command>...\n");
-    return 2;
-  }
-  inet_pton(AF_INET, argv[1], &server.sin_addr);
-  server.sin_port = htons((uint16_t) strtoul(argv[2], NULL, 10));
-  count = (unsigned) strtoul(argv[3], NULL, 10);
-
-  control = socket(AF_INET, SOCK_STREAM, 0);
+  inet_pton(AF_INET, address, &server.sin_addr);
+  server.sin_port = htons((uint16_t) port);
   setsockopt(control, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   if (connect(control, (struct sockaddr *) &server, sizeof(server)) < 0) {
     perror("natpasv-rtt");
-    return 1;
-  }
-  (void) read_reply();
-  (void) ask("USER ftp\r\n");
-  if (ask("PASS ftp\r\n") != 230) {
-    fprintf(stderr, "natpasv-rtt: %s", reply);
-    return 1;
+    exit(1);
   }
 
-  for (k = 0; k < kinds; k++) {
-    memset(&series[k], 0, sizeof(series[k]));
-    snprintf(series[k].line, sizeof(series[k].line), "%s\r\n", argv[4 + k]);
-    series[k].us = calloc(count, sizeof(double));
+  (void) read_reply(control);
+  (void) ask(control, "USER ftp\r\n");
+  if (ask(control, "PASS ftp\r\n") != 230) {
+    fprintf(stderr, "natpasv-rtt: %s", reply);
+    exit(1);
+  }
+  return control;
+}
+
+static void show(struct series *one, unsigned count) {
+  double *us = one->us;
+
+  qsort(us, count, sizeof(double), compare);
+  printf("%u %s %u %u %u %.1f %.1f %.1f %.1f\n", one->port, one->command,
+    one->good, one->lowest, one->highest, us[count / 10], us[count / 2],
+    us[count * 9 / 10], us[count * 99 / 100]);
+  free(us);
+}
+
+int main(int argc, char **argv) {
+  static struct series series[MAX_SERIES];
+  unsigned count, i, j, k, all = 0;
+  char *port;
+
+  if (argc < 5) {
+    fprintf(stderr, "usage: natpasv-rtt <address> <port>[,<port>]... <count> "
+      "<command>...\n");
+    return 2;
+  }
+  count = (unsigned) strtoul(argv[3], NULL, 10);
+
+  for (port = argv[2]; *port != '\0'; port += *port == ',') {
+    unsigned number = (unsigned) strtoul(port, &port, 10);
+    int control = log_in(argv[1], number), arg;
+
+    for (arg = 4; arg < argc && all < MAX_SERIES; arg++) {
+      struct series *one = &series[all++];
+
+      one->control = control;
+      one->port = number;
+      one->command = argv[arg];
+      snprintf(one->line, sizeof(one->line), "%s\r\n", argv[arg]);
+      one->us = calloc(count, sizeof(double));
+    }
   }
 
   for (i = 0; i < count; i += BLOCK) {
-    for (k = 0; k < kinds; k++) {
-      unsigned j;
-
+    for (k = 0; k < all; k++) {
       for (j = i; j < i + BLOCK && j < count; j++) {
         take(&series[k], j);
-        (void) ask("NOOP\r\n");
+        (void) ask(series[k].control, "NOOP\r\n");
       }
     }
   }
 
-  for (k = 0; k < kinds; k++) {
-    double *us = series[k].us;
-
-    qsort(us, count, sizeof(double), compare);
-    printf("%s %u %u %u %.1f %.1f %.1f %.1f\n", argv[4 + k], series[k].good,
-      series[k].lowest, series[k].highest, us[count / 10], us[count / 2],
-      us[count * 9 / 10], us[count * 99 / 100]);
-    free(us);
+  for (k = 0; k < all; k++) {
+    show(&series[k], count);
   }
   return 0;
 }
