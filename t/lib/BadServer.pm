@@ -15,7 +15,7 @@ package BadServer;
 
 use strict;
 use warnings;
-use File::Path qw(remove_tree);
+use parent 'Daemon';
 use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
@@ -310,21 +310,6 @@ sub behave    { my ($self) = @_; open my $flag, '>', "$self->{dir}/behave" or di
 sub misbehave { my ($self) = @_; unlink "$self->{dir}/behave" }
 sub heads     { my ($self, $what) = @_; open my $file, '<', $self->record($what) or return (); local $/ = "\0"; return <$file> }
 sub requests  { my ($self, $what) = @_; return scalar(() = $self->heads($what)) }
-
-sub stop {
-  my ($self) = @_;
-  my $pid = delete $self->{pid} or return;
-  kill 'TERM', $pid;
-  waitpid $pid, 0;
-}
-
-sub DESTROY {
-  my ($self) = @_;
-  return unless $$ == $self->{owner};
-  local ($?, $@);
-  $self->stop;
-  remove_tree($self->{dir}) if $self->{dir};
-}
 
 # Below: the serving process.
 

@@ -5,7 +5,7 @@ package Coturn;
 
 use strict;
 use warnings;
-use File::Path qw(remove_tree);
+use parent 'Daemon';
 use File::Temp ();
 use Net;
 use POSIX ();
@@ -25,21 +25,6 @@ sub start {
   }
   Net::wait_port($self->{host}, $_, undef, 20) || die "coturn does not listen on port $_" for 3478, $opt{cert} ? 5349 : ();
   return $self;
-}
-
-sub stop {
-  my ($self, $signal) = @_;
-  my $pid = delete $self->{pid} or return;
-  local $?;
-  kill $signal // 'TERM', $pid;
-  waitpid $pid, 0;
-}
-
-sub DESTROY {
-  my ($self) = @_;
-  return unless $$ == $self->{owner};
-  $self->stop;
-  remove_tree($self->{dir});
 }
 
 1;

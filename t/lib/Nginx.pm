@@ -4,7 +4,7 @@ package Nginx;
 
 use strict;
 use warnings;
-use File::Path qw(remove_tree);
+use parent 'Daemon';
 use File::Temp ();
 use Net;
 use POSIX ();
@@ -66,21 +66,6 @@ sub requests {
   my ($self) = @_;
   open my $log, '<', "$self->{dir}/access.log" or return 0;
   return scalar(() = <$log>);
-}
-
-sub stop {
-  my ($self) = @_;
-  my $pid = delete $self->{pid} or return;
-  local $?;
-  kill 'TERM', $pid;
-  waitpid $pid, 0;
-}
-
-sub DESTROY {
-  my ($self) = @_;
-  return unless $$ == $self->{owner};
-  $self->stop;
-  remove_tree($self->{dir});
 }
 
 1;
