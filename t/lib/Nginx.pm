@@ -68,4 +68,7 @@ sub requests {
   return scalar(() = <$log>);
 }
 
+# By TERM, whatever the signal: a killed master leaves its worker listening.
+sub stop { my ($self) = @_; return $self->SUPER::stop }
+
 1;
