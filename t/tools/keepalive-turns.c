@@ -22,7 +22,7 @@ struct side {
   const char *file, *url;
   int started;
   curl_off_t moved;      /* in this turn */
-  double began, seconds; /* 0 before the first byte */
+  double began, seconds; /* of its turns, from the first byte on */
 };
 
 static struct side sides[2];
