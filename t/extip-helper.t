@@ -70,17 +70,13 @@ my %seen;
 
 # SIGHUP
 $server->file('down', size => 40_000_000);
-# The sanitizers' allocator maps memory as it likes.
-sub belongings { my ($pid) = @_; return (ExtIP::descriptors($pid), $ENV{SANITIZE} ? () : mappings($pid)) }
-
-sub mappings { return scalar(() = Server::slurp("/proc/$_[0]/maps") =~ /\n/g) }
 sub hup {
   my $old = ExtIP::helper($server);
   $server->hup;
   return ExtIP::next_helper($server, 10, $old // 0);
 }
 hup() for 1 .. 2;
-my @before = belongings($server->pid);
+my $before = $server->belongings;
 my $transfer = ExtIP::client($server)->login;
 my $data = $transfer->dial($server->bind, ($transfer->pasv)[1]);
 is(($transfer->cmd('RETR down'))[0], 150, 'a download is under way');
@@ -100,7 +96,7 @@ $transfer->quit;
 Net::wait_for(sub { $server->children == 2 }, 5);
 is(scalar(grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/ } $server->children), 1,
   'one helper is left');
-is_deeply([belongings($server->pid)], \@before,
+is_deeply($server->belongings, $before,
   'the daemon has no more descriptors and mappings than before');
 
 # It dies with the daemon, however that dies.

@@ -70,18 +70,6 @@ for my $order ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0])
   $client->quit;
 }
 
-# What a reload must not leave behind in the daemon.
-sub belongings {
-  my ($pid) = @_;
-  my $maps = Server::slurp("/proc/$pid/maps");
-  return {
-    descriptors => scalar(() = glob "/proc/$pid/fd/*"),
-    # The sanitizers' allocator maps memory as it likes.
-    ($ENV{SANITIZE} ? () : (mappings => scalar(() = $maps =~ /\n/g))),
-    tables      => scalar(() = $maps =~ /\.tab\b/g),
-  };
-}
-
 {
   my $server = Server->start(modules => ['mod_tls', @ours], config => sub { all($_[0]) . "TransferRate RETR 2000\n" });
   known($server);
@@ -91,7 +79,7 @@ sub belongings {
     Net::wait_port('127.0.0.1', $s->port, undef, 10) }
   rehup($server) for 1 .. 3;    # what is loaded again takes its usual places
   known($server);
-  my $before = belongings($server->pid);
+  my $before = $server->belongings;
   my @clients;
   for my $n (1 .. 4) {
     open my $out, '-|', 'sh', '-c', 'exec "$@"', 'sh', 'curl', '-sS', '-m', 60, ($n % 2 ? ('--ssl-reqd', '-k') : ()),
@@ -109,7 +97,7 @@ sub belongings {
   Net::wait_for(sub { $server->children <= 1 }, 10);
   my @left = map { Server::slurp("/proc/$_/cmdline") =~ tr/\0/ /r } $server->children;
   is(scalar @left, 1, 'one helper and no other process is left') or diag join "\n", @left;
-  my $after = belongings($server->pid);
+  my $after = $server->belongings;
   is($after->{$_}, $before->{$_}, "no $_ accumulate in the daemon") for sort keys %$before;
   my ($address, $port) = Client->connect('127.0.0.1', $server->port)->login->pasv;
   is($address, '203.0.113.9', 'PASV announces the discovered address after the reloads');

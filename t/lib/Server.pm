@@ -299,6 +299,30 @@ sub children { my ($self) = @_; return grep { $_ != $self->{pid} } $self->proces
 
 sub hup { my ($self) = @_; return kill 'HUP', $self->{pid} }
 
+# What the daemon has open and mapped when it rests: it is busy with a SIGHUP
+# for longer than a helper needs to start, and has a pipe to each session until
+# that has begun.
+sub belongings {
+  my ($self) = @_;
+  my $proc = "/proc/$self->{pid}";
+  my ($last, $looks) = ('', 0);
+  my %has;
+  Net::wait_for(sub {
+    my $maps = slurp("$proc/maps");
+    %has = (
+      descriptors => scalar(() = glob "$proc/fd/*"),
+      # The sanitizers' allocator maps memory as it likes.
+      ($ENV{SANITIZE} ? () : (mappings => scalar(() = $maps =~ /\n/g))),
+      tables => scalar(() = $maps =~ /\.tab\b/g),
+    );
+    my $now = join ' ', slurp("$proc/stat") =~ /\) (\w)/, @has{ sort keys %has };
+    $looks = $now =~ /^S/ && $now eq $last ? $looks + 1 : 0;
+    $last = $now;
+    return $looks == 10;
+  }, 10);
+  return \%has;
+}
+
 # ftpdctl: exit status and what it printed.
 sub ctl {
   my ($self, @words) = @_;
