@@ -13,31 +13,6 @@
 #include "count.h"
 #include "queue.h"
 
-/* A table that was whole so short a time ago is not looked at again when the
- * port comes back. */
-#define MEND_MS 10
-
-static int mend(struct natpasv_terms *terms) {
-  int mended = natpasv_table_mend(&terms->table);
-
-  terms->mended_ms = natpasv_now_ms();
-  if (mended > 0) {
-    natpasv_log(PR_LOG_NOTICE,
-      "table '%s' was damaged: its head or length was put right, leases stay "
-      "as far as they can be read",
-      natpasv_table_path());
-  }
-  return mended < 0 ? -1 : 0;
-}
-
-/* The table is ours to use: whole, and with our lock on it. */
-static int prepare(struct natpasv_terms *terms) {
-  if (terms->table.self == 0 && natpasv_table_enrol(&terms->table) < 0) {
-    return -1;
-  }
-  return mend(terms);
-}
-
 /* One try: a listener; or NULL with EBUSY when no port is free. */
 static conn_t *try(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   natpasv_closed closed) {
@@ -167,7 +142,8 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   if (pool == NULL) {
     conn = natpasv_listener_open(addr, 0, closed);
 
-  } else if (prepare(terms) == 0) {
+  } else if (terms->table.self != 0 ||
+             natpasv_table_enrol(&terms->table) == 0) {
     conn = try_in_turn(terms, NULL, addr, closed);
     if (conn == NULL && errno == EBUSY && *former != NULL) {
       natpasv_listener_drop(former);
@@ -204,20 +180,34 @@ conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   return NULL;
 }
 
-void natpasv_after_grant(const struct natpasv_terms *terms) {
-  if (terms->pool != NULL) {
+/* Not before the answer: until then, table.c sees to it that a table that was
+ * cut off is no more than an empty one. */
+static void mend(struct natpasv_table *table) {
+  int mended = natpasv_table_mend(table);
+
+  if (mended > 0) {
+    natpasv_log(PR_LOG_NOTICE,
+      "table '%s' was damaged: its head or length was put right, leases stay "
+      "as far as they can be read",
+      natpasv_table_path());
+
+  } else if (mended < 0) {
+    natpasv_log(PR_LOG_ERR, "table '%s' cannot be put right: %s",
+      natpasv_table_path(), strerror(errno));
+  }
+}
+
+void natpasv_after_answer(struct natpasv_terms *terms) {
+  if (terms->pool != NULL && terms->table.map != NULL) {
     const struct natpasv_ports *ports = &terms->pool->ports;
 
+    mend(&terms->table);
     natpasv_count_peak(
       terms->row, ports->count - natpasv_lease_free(&terms->table, ports));
   }
 }
 
 void natpasv_return(struct natpasv_terms *terms, unsigned port) {
-  if (natpasv_now_ms() - terms->mended_ms > MEND_MS && mend(terms) < 0) {
-    return;
-  }
-
   if (natpasv_lease_release(&terms->lessee, port) < 0) {
     natpasv_log(PR_LOG_NOTICE,
       "table '%s' was damaged: the lease of port %u had another owner; the "

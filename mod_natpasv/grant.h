@@ -25,7 +25,6 @@ struct natpasv_terms {
   struct natpasv_row *row;         /* where it is counted, or NULL */
   struct natpasv_lessee lessee;
   struct natpasv_table table;
-  uint64_t mended_ms; /* when it was last looked at for damage */
 };
 
 /* Room for the cause in words. */
@@ -37,8 +36,9 @@ struct natpasv_terms {
 conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   natpasv_closed closed, conn_t **former, char *cause);
 
-/* What is counted for a grant and can wait until the client has its answer. */
-void natpasv_after_grant(const struct natpasv_terms *terms);
+/* What can wait until the client has its answer, whatever that was: a look at
+ * the table for damage, and at how full the pool has become. */
+void natpasv_after_answer(struct natpasv_terms *terms);
 
 /* The port goes back; whoever waits for it is told. */
 void natpasv_return(struct natpasv_terms *terms, unsigned port);

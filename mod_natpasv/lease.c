@@ -18,17 +18,6 @@
  * of them at once. */
 #define ENOUGH 8
 
-/* In registers: without a machine instruction for it, which compilers may not
- * presume, the library's way of counting is a call and a table, and took most
- * of a claim in a pool of 60,000. */
-static unsigned count_bits(uint64_t word) {
-  word -= (word >> 1) & UINT64_C(0x5555555555555555);
-  word = (word & UINT64_C(0x3333333333333333)) +
-         ((word >> 2) & UINT64_C(0x3333333333333333));
-  word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-  return (unsigned) ((word * UINT64_C(0x0101010101010101)) >> 56);
-}
-
 static uint64_t now_s(void) {
   return natpasv_now_ms() / 1000;
 }
@@ -79,51 +68,82 @@ static void shun_all(
   }
 }
 
-/* The free ports of a pool, as seen in one look. */
+/* Ports are counted by blocks of words. */
+#define BLOCK  16
+#define BLOCKS (NATPASV_WORDS / BLOCK)
+
+/* In registers, and written so that a compiler counts several words at once:
+ * without a machine instruction for it, which compilers may not presume, the
+ * library's way of counting is a call and a table for each of them. */
+static unsigned count_block(const uint64_t *word) {
+  uint64_t bytes = 0;
+  unsigned i;
+
+  for (i = 0; i < BLOCK; i++) {
+    uint64_t bits = word[i];
+
+    bits -= (bits >> 1) & UINT64_C(0x5555555555555555);
+    bits = (bits & UINT64_C(0x3333333333333333)) +
+           ((bits >> 2) & UINT64_C(0x3333333333333333));
+    bytes += (bits + (bits >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+  }
+
+  /* 128 at most in each byte. */
+  bytes = (bytes & UINT64_C(0x00ff00ff00ff00ff)) +
+          ((bytes >> 8) & UINT64_C(0x00ff00ff00ff00ff));
+  return (unsigned) ((bytes * UINT64_C(0x0001000100010001)) >> 48);
+}
+
+/* The free ports of a pool, as seen in one look: those that are not shunned,
+ * or all if there are no others. */
 struct snapshot {
-  unsigned fresh; /* how many of them are not shunned */
+  int fresh; /* there are others */
+  unsigned count;
+  unsigned in_block[BLOCKS];
   uint64_t word[NATPASV_WORDS];
 };
 
 static void take_snapshot(struct snapshot *shot, const struct natpasv_map *map,
   const struct natpasv_ports *ports, const uint64_t *shunned) {
-  unsigned i, last = ports->last_word, fresh = 0;
+  unsigned first = ports->first_word / BLOCK, last = ports->last_word / BLOCK;
+  unsigned block, i, end = (last + 1) * BLOCK;
+  uint64_t fresh = 0;
 
-  for (i = ports->first_word; i <= last; i++) {
-    uint64_t taken = atomic_load_explicit(&map->taken[i], memory_order_acquire);
-    uint64_t word = ports->mask[i] & ~taken;
+  for (i = first * BLOCK; i < end; i++) {
+    shot->word[i] = ports->mask[i] &
+                    ~atomic_load_explicit(&map->taken[i], memory_order_acquire);
+    fresh |= shot->word[i] & ~shunned[i];
+  }
 
-    shot->word[i] = word;
-    if (word != 0) {
-      fresh += count_bits(word & ~shunned[i]);
+  shot->fresh = fresh != 0;
+  if (shot->fresh) {
+    for (i = first * BLOCK; i < end; i++) {
+      shot->word[i] &= ~shunned[i];
     }
   }
-  shot->fresh = fresh;
-}
 
-static unsigned count_free(
-  const struct snapshot *shot, const struct natpasv_ports *ports) {
-  unsigned i, last = ports->last_word, free = 0;
-
-  for (i = ports->first_word; i <= last; i++) {
-    if (shot->word[i] != 0) {
-      free += count_bits(shot->word[i]);
-    }
+  shot->count = 0;
+  for (block = first; block <= last; block++) {
+    shot->in_block[block] = count_block(&shot->word[block * BLOCK]);
+    shot->count += shot->in_block[block];
   }
-  return free;
 }
 
-/* The n-th port from 0 that is free and, with shunned, not shunned. */
-static int nth_port(const struct snapshot *shot,
-  const struct natpasv_ports *ports, const uint64_t *shunned, unsigned n) {
-  unsigned i = ports->first_word;
+/* The n-th port of a snapshot, from 0. */
+static int nth_port(
+  const struct snapshot *shot, const struct natpasv_ports *ports, unsigned n) {
+  unsigned block = ports->first_word / BLOCK, i;
   uint64_t word;
 
-  for (;; i++) {
+  while (n >= shot->in_block[block]) {
+    n -= shot->in_block[block++];
+  }
+
+  for (i = block * BLOCK;; i++) {
     unsigned here;
 
-    word = shot->word[i] & (shunned != NULL ? ~shunned[i] : ~UINT64_C(0));
-    here = count_bits(word);
+    word = shot->word[i];
+    here = (unsigned) __builtin_popcountll(word);
     if (n < here) {
       break;
     }
@@ -177,26 +197,20 @@ static int select_port(
   unsigned in_vain = 0;
 
   for (;;) {
-    unsigned count;
     uint32_t n;
     int port;
 
     take_snapshot(&shot, lessee->table->map, ports, lessee->shunned);
-    count = shot.fresh > 0 ? shot.fresh : count_free(&shot, ports);
-    if (count == 0) {
+    if (shot.count == 0) {
       return 0;
     }
 
-    if (natpasv_random(count, &n) < 0) {
+    if (natpasv_random(shot.count, &n) < 0) {
       return -1;
     }
 
-    if (shot.fresh == 0) {
-      return nth_port(&shot, ports, NULL, n);
-    }
-
-    port = nth_port(&shot, ports, lessee->shunned, n);
-    if (!in_quarantine(lessee, (unsigned) port)) {
+    port = nth_port(&shot, ports, n);
+    if (!shot.fresh || !in_quarantine(lessee, (unsigned) port)) {
       return port;
     }
 
@@ -368,12 +382,10 @@ unsigned natpasv_lease_sweep(
 
 unsigned natpasv_lease_free(
   const struct natpasv_table *table, const struct natpasv_ports *ports) {
-  unsigned i, free = 0;
+  struct snapshot shot;
 
-  for (i = ports->first_word; i <= ports->last_word; i++) {
-    free += count_bits(ports->mask[i] & ~atomic_load(&table->map->taken[i]));
-  }
-  return free;
+  take_snapshot(&shot, table->map, ports, ports->mask);
+  return shot.count;
 }
 
 enum natpasv_state natpasv_lease_state(

@@ -339,6 +339,7 @@ static unsigned open_listener(cmd_rec *cmd) {
       "%s of client %s refused: %s", (char *) cmd->argv[0],
       pr_netaddr_get_ipstr(session.c->remote_addr), cause);
     pr_cmd_set_errno(cmd, failure);
+    natpasv_after_answer(&state.terms);
     natpasv_listener_drop(&former);
     errno = failure;
     return 0;
@@ -352,7 +353,7 @@ static unsigned open_listener(cmd_rec *cmd) {
 /* What the client need not wait for: it connects meanwhile. */
 static void after_reply(unsigned port, const char *address) {
   natpasv_listener_open_stream();
-  natpasv_after_grant(&state.terms);
+  natpasv_after_answer(&state.terms);
   natpasv_listener_drop(&former);
   publish(port, address);
   natpasv_listener_prepare(session.d->local_addr);
