@@ -26,6 +26,68 @@
 
 #define TABLE_MAGIC 0x6b616c31 /* "kal1": changes with the layout */
 
+/* The one that is open: a session has one, and ftpdctl for as long as it takes.
+ */
+static struct keepalive_table *guarded = NULL;
+static struct sigaction unguarded;
+
+/* Somebody has cut off the file, and what was behind its end was accessed: the
+ * process goes on with a table of its own.
+ */
+static void on_sigbus(int signo, siginfo_t *info, void *context) {
+  char *at = info->si_addr, *start = (char *) guarded;
+  int saved = errno;
+
+  (void) context;
+  if (info->si_code <= 0 || start == NULL || at < start ||
+      at >= start + sizeof(*guarded) ||
+      mmap(start, sizeof(*guarded), PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    (void) sigaction(signo, &unguarded, NULL);
+    if (info->si_code <= 0) {
+      (void) raise(signo);
+    }
+  }
+
+  errno = saved;
+}
+
+static void guard(struct keepalive_table *table) {
+  struct sigaction action = { .sa_sigaction = on_sigbus,
+    .sa_flags = SA_SIGINFO };
+
+  if (guarded == NULL) {
+    (void) sigemptyset(&action.sa_mask);
+    (void) sigaction(SIGBUS, &action, &unguarded);
+  }
+  guarded = table;
+}
+
+static void unguard(const struct keepalive_table *table) {
+  if (guarded == table) {
+    (void) sigaction(SIGBUS, &unguarded, NULL);
+    guarded = NULL;
+  }
+}
+
+/* All of it: what a file system that is full has no room for is told by SIGBUS
+ * later on.
+ */
+static int make_room(int fd) {
+  off_t size = (off_t) sizeof(struct keepalive_table);
+
+#if defined(__linux__)
+  if (fallocate(fd, 0, 0, size) == 0) {
+    return 0;
+  }
+
+  if (errno != EOPNOTSUPP) {
+    return -1;
+  }
+#endif
+  return ftruncate(fd, size);
+}
+
 /* The file must be nobody else's, and have the size of this layout or be new.
  */
 static int check_file(int fd) {
@@ -41,7 +103,7 @@ static int check_file(int fd) {
   }
 
   if (st.st_size == 0) {
-    return ftruncate(fd, (off_t) sizeof(struct keepalive_table));
+    return make_room(fd);
   }
 
   if (st.st_size != (off_t) sizeof(struct keepalive_table)) {
@@ -61,11 +123,12 @@ static struct keepalive_table *map_file(int fd) {
     return NULL;
   }
 
+  guard(table);
   if (atomic_compare_exchange_strong(&table->magic, &fresh, TABLE_MAGIC)) {
     table->since = (int64_t) time(NULL);
 
   } else if (fresh != TABLE_MAGIC) {
-    (void) munmap(table, sizeof(*table));
+    keepalive_table_close(table);
     errno = EILSEQ;
     return NULL;
   }
@@ -100,6 +163,7 @@ struct keepalive_table *keepalive_table_open(const char *path) {
 }
 
 void keepalive_table_close(struct keepalive_table *table) {
+  unguard(table);
   (void) munmap(table, sizeof(*table));
 }
 

@@ -118,7 +118,23 @@ static void unguard(const struct natpasv_table *table) {
   }
 }
 
+/* All of it: what a file system that is full has no room for is told by SIGBUS
+ * later on. */
+static int make_room(int fd) {
+#if defined(__linux__)
+  if (fallocate(fd, 0, 0, sizeof(struct natpasv_map)) == 0) {
+    return 0;
+  }
+
+  if (errno != EOPNOTSUPP) {
+    return -1;
+  }
+#endif
+  return regrow(fd) < 0 ? -1 : 0;
+}
+
 static int map_file(struct natpasv_table *table, int fd) {
+  size_t size = sizeof(struct natpasv_map);
   struct stat st;
   void *map;
 
@@ -131,12 +147,12 @@ static int map_file(struct natpasv_table *table, int fd) {
     return -1;
   }
 
-  if (regrow(fd) < 0) {
+  if (((size_t) st.st_size < size || (size_t) st.st_blocks * 512 < size) &&
+      make_room(fd) < 0) {
     return -1;
   }
 
-  map = mmap(NULL, sizeof(struct natpasv_map), PROT_READ | PROT_WRITE,
-    MAP_SHARED, fd, 0);
+  map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (map == MAP_FAILED) {
     return -1;
   }

@@ -36,16 +36,21 @@ sub private {
   return $private = 1;
 }
 
+# Mounts from now on are for this process and what it starts alone.
+sub own_mounts {
+  my $unshare = number('unshare') or die 'this perl does not know unshare(2)';
+  syscall($unshare, CLONE_NEWNS) == 0 or die "unshare: $!";
+  system('mount', '--make-rprivate', '/') == 0 or die 'no mount namespace of its own';
+}
+
 # Gives this process, and what it starts, a resolv.conf with one name server.
 sub resolver {
   my ($address) = @_;
-  my $unshare = number('unshare') or die 'this perl does not know unshare(2)';
   my ($file, $path) = File::Temp::tempfile('resolv-XXXXXX', TMPDIR => 1);
   print $file "nameserver $address\n";
   chmod 0644, $file;
   close $file;
-  syscall($unshare, CLONE_NEWNS) == 0 or die "unshare: $!";
-  system('mount', '--make-rprivate', '/') == 0 or die 'no mount namespace of its own';
+  own_mounts();
   system('mount', '--bind', $path, '/etc/resolv.conf') == 0 or die "cannot mount over /etc/resolv.conf";
   unlink $path;    # the mount keeps it
 }

@@ -139,6 +139,33 @@ static void test_slots(void) {
     "but the slot of one that was killed is found");
 }
 
+/* With another handler in place before, as ProFTPD has one. */
+static void test_cut_off(void) {
+  struct keepalive_table *table;
+  struct keepalive_slot *slot;
+  struct sigaction action;
+  struct stat st;
+
+  (void) signal(SIGBUS, SIG_IGN);
+  table = keepalive_table_open(path);
+  (void) stat(path, &st);
+  ok(st.st_blocks * 512 >= (off_t) sizeof(*table),
+    "the file has room for the whole table from the beginning");
+
+  slot = keepalive_table_claim(table, getpid());
+  ok(truncate(path, 0) == 0, "the file is cut off");
+  atomic_fetch_add(&slot->sent, 1);
+  is_int(atomic_load(&slot->sent), 1, "the process goes on with its own slot");
+  is_int((long long) atomic_load(&table->transfers), 0, "and its own table");
+  keepalive_table_release(slot);
+  keepalive_table_close(table);
+
+  (void) sigaction(SIGBUS, NULL, &action);
+  ok(action.sa_handler == SIG_IGN, "the handler from before is back");
+  (void) signal(SIGBUS, SIG_DFL);
+  (void) unlink(path);
+}
+
 static void test_contest(void) {
   enum { WORKERS = 4, ROUNDS = 200000 };
   struct keepalive_table *table = keepalive_table_open(path);
@@ -201,6 +228,7 @@ int main(void) {
   snprintf(path, sizeof(path), "%s/keepalive.tab", dir);
   test_file();
   test_slots();
+  test_cut_off();
   test_contest();
   test_deaths();
   (void) rmdir(dir);
