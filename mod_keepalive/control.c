@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - writing on the control connection while data flow
+ * mod_keepalive - writes on the control connection during a transfer
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -9,34 +9,34 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
-/* The guards around everything that the module writes, and the place where an
- * open reply and ProFTPD's own replies meet: the event that comes before each
- * write on the control connection, whose listeners may change what is written.
- */
+/* The checks before everything that the module writes; and the listener for the
+ * event before each write on the control connection, which can change what is
+ * written. There the open reply and ProFTPD's own replies meet. */
 
 #include "control.h"
 
-#include "history.h"
 #include "log.h"
-#include "path.h"
 #include "reply.h"
+#include "tcpinfo.h"
+#include "ticket.h"
 
 #define TLS_NOTE   "mod_tls.SSL" /* where mod_tls keeps the SSL of a stream */
 #define TELNET_NOP "\377\361"    /* RFC 854: IAC NOP */
 
-/* Timers run also from within a write.  One is under way from its event until
- * the counter of raw bytes moves.
- */
+/* Bytes for which the client's window must have room besides a keepalive: the
+ * final reply of the transfer. */
+#define REPLY_ROOM 512
+
+/* Timers also run within a write. A write is in progress from its event until
+ * the counter of raw bytes changes. */
 static struct {
-  int listening;
-  int ours;
-  int pending;
+  bool listening;
+  bool pending;
   off_t raw_out;
+  size_t ticket_size; /* of the last one, in bytes on the wire */
 } writer;
 
-static struct keepalive_history history;
-
-/* The reply that was opened early, and the command that it answers. */
+/* The reply that was started early, and the command that it answers. */
 static struct keepalive_reply reply;
 static const cmd_rec *reply_cmd = NULL;
 static _Atomic uint64_t *broken_count = NULL;
@@ -52,12 +52,12 @@ static struct ssl_st *control_ssl(void) {
     session.c->outstrm->notes, TLS_NOTE, NULL);
 }
 
-int keepalive_control_has_tickets(void) {
-  return keepalive_tls_possible(control_ssl());
+bool keepalive_control_has_tickets(void) {
+  return keepalive_ticket_possible(control_ssl());
 }
 
-const char *keepalive_control_tls_version(void) {
-  return keepalive_tls_version(control_ssl());
+const char *keepalive_control_protocol(void) {
+  return keepalive_ticket_protocol(control_ssl());
 }
 
 static void break_off(const char *text, size_t len) {
@@ -72,17 +72,16 @@ static void break_off(const char *text, size_t len) {
     atomic_fetch_add(broken_count, 1);
   }
 
-  keepalive_log("the transfer for %s failed after its reply had been opened as "
-                "226: closing the control connection instead of '%.*s'",
+  keepalive_log(
+    "the transfer for %s failed after its reply had been started as 226: closing the control connection instead of sending '%.*s'",
     pr_netaddr_get_ipstr(session.c->remote_addr), (int) line, text);
   pr_session_disconnect(&keepalive_module, PR_SESS_DISCONNECT_BY_APPLICATION,
-    "transfer failed after its reply was opened");
+    "transfer failed after its reply was started");
 }
 
-/* Whatever is written during the transfer or from within another command is
- * not the end of the open reply.  After an ABOR it is: the transfer failed.
- */
-static int is_foreign(void) {
+/* What is written during the transfer or within another command is not the end
+ * of the open reply. After ABOR it is, because the transfer has failed. */
+static bool is_foreign(void) {
   return !XFER_ABORTED &&
          ((session.sf_flags & SF_XFER) || session.curr_cmd_rec != reply_cmd);
 }
@@ -124,33 +123,29 @@ static void ctrl_write_ev(const void *event_data, void *user_data) {
   pr_buffer_t *pbuf = (pr_buffer_t *) event_data;
 
   (void) user_data;
-  if (writer.ours) {
-    return;
-  }
-
   filter_write(pbuf);
   if (pbuf->remaining < pbuf->buflen) {
-    keepalive_history_packet(&history, keepalive_now(), 0);
-    writer.pending = TRUE;
+    writer.pending = true;
     writer.raw_out = session.total_raw_out;
   }
 }
 
-static int is_being_written(void) {
+static bool is_being_written(void) {
   if (writer.pending && session.total_raw_out != writer.raw_out) {
-    writer.pending = FALSE;
+    writer.pending = false;
   }
 
   return writer.pending;
 }
 
-void keepalive_control_listen(const cmd_rec *cmd, _Atomic uint64_t *broken) {
+void keepalive_control_start(const cmd_rec *cmd, _Atomic uint64_t *broken) {
   reply_cmd = cmd;
   broken_count = broken;
+  keepalive_ticket_forget_answer();
   if (!writer.listening) {
     pr_event_register(
       &keepalive_module, "core.ctrl-write", ctrl_write_ev, NULL);
-    writer.listening = TRUE;
+    writer.listening = true;
   }
 }
 
@@ -162,81 +157,92 @@ void keepalive_control_stop(void) {
   keepalive_reply_reset(&reply);
   reply_cmd = NULL;
   memset(&writer, 0, sizeof(writer));
-  memset(&history, 0, sizeof(history));
 }
 
-void keepalive_control_command(const cmd_rec *cmd, int within) {
-  if (!writer.listening) {
-    return;
-  }
-
-  keepalive_history_packet(&history, keepalive_now(), 0);
-
-  /* The transfer that ABOR ends has failed, and its command had its chance to
-   * reply before another one comes.
-   */
+void keepalive_control_command(const cmd_rec *cmd, bool within) {
+  /* A transfer that ABOR ends has failed, and its command could have replied
+   * before the next one comes. */
   if (reply.state == KEEPALIVE_REPLY_OPEN &&
       (!within || strcmp(cmd->argv[0], C_ABOR) == 0)) {
     break_off(cmd->argv[0], strlen(cmd->argv[0]));
   }
 }
 
+/* pr_netio_write() would run the schedule, from which this is called. There is
+ * room for what is written, so nothing has to wait. */
 static enum keepalive_result write_out(char *text, size_t len) {
-  int res;
+  pr_netio_stream_t *strm = session.c->outstrm;
+  pr_netio_t *netio = pr_get_netio(PR_NETIO_STRM_CTRL);
+  ssize_t res = netio != NULL ? (netio->write)(strm, text, len)
+                              : write(PR_NETIO_FD(strm), text, len);
 
-  writer.ours = TRUE;
-  res = pr_netio_write(session.c->outstrm, text, len);
-  writer.ours = FALSE;
+  if (res < 0) {
+    return KEEPALIVE_FAILED;
+  }
 
-  return res < 0 ? KEEPALIVE_FAILED : KEEPALIVE_SENT;
+  session.total_raw_out += res;
+  return KEEPALIVE_SENT;
 }
 
 static enum keepalive_result send_ticket(void) {
-  unsigned long written = 0;
-  enum keepalive_result res = keepalive_tls_send(control_ssl(), &written);
+  size_t written = 0;
+  enum keepalive_result result = keepalive_ticket_send(control_ssl(), &written);
 
-  session.total_raw_out += written;
-  return res;
+  session.total_raw_out += (off_t) written;
+  if (result == KEEPALIVE_SENT) {
+    writer.ticket_size = written;
+  }
+
+  return result;
+}
+
+bool keepalive_control_pass(void) {
+  if (keepalive_ticket_is_answer_owed()) {
+    keepalive_ticket_take_answer(control_ssl());
+  }
+
+  return keepalive_ticket_is_answer_owed();
+}
+
+/* The module's own bytes must not end a client that does not read. With a
+ * closed window, TCP sends no keepalive probes, and gives the client up at the
+ * deadline although it answers. */
+static enum keepalive_result check_window(enum keepalive_method method) {
+  size_t need = method == KEEPALIVE_TLS ? writer.ticket_size : 0;
+  struct keepalive_tcpinfo info;
+
+  if (keepalive_tcpinfo_get(keepalive_control_fd(), &info) < 0) {
+    return KEEPALIVE_FAILED;
+  }
+
+  if (info.unread > 0) {
+    return KEEPALIVE_UNREAD;
+  }
+
+  return info.room < need + REPLY_ROOM ? KEEPALIVE_NO_ROOM : KEEPALIVE_SENT;
 }
 
 enum keepalive_result keepalive_control_send(enum keepalive_method method) {
   char nop[] = TELNET_NOP, more[KEEPALIVE_REPLY_TEXT];
-  enum keepalive_result res;
+  enum keepalive_result result;
 
   if (is_being_written()) {
     return KEEPALIVE_BUSY;
   }
 
-  /* A full control connection would hold up the data transfer. */
-  if (!keepalive_path_writable(keepalive_control_fd())) {
-    return KEEPALIVE_FULL;
+  result = check_window(method);
+  if (result != KEEPALIVE_SENT) {
+    return result;
   }
 
   switch (method) {
     case KEEPALIVE_TLS:
-      res = send_ticket();
-      break;
+      return send_ticket();
 
     case KEEPALIVE_REPLY:
-      res = write_out(more, keepalive_reply_grow(&reply, more));
-      break;
+      return write_out(more, keepalive_reply_grow(&reply, more));
 
     default:
-      res = write_out(nop, strlen(nop));
-      break;
+      return write_out(nop, strlen(nop));
   }
-
-  keepalive_history_packet(&history, keepalive_now(), 0);
-  return res;
-}
-
-void keepalive_control_survived(double seconds) {
-  keepalive_history_survived(&history, seconds);
-}
-
-void keepalive_control_history(
-  double silent, double probe, double *idle, double *survived) {
-  double now = keepalive_now();
-
-  keepalive_history_end(&history, now - silent, now, probe, idle, survived);
 }

@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - writing on the control connection while data flow
+ * mod_keepalive - writes on the control connection during a transfer
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -16,34 +16,32 @@
 
 #include <stdatomic.h>
 
-#include "method.h"
+#include "result.h"
 #include "rule.h"
 
 /* The socket of the control connection; -1: none. */
 int keepalive_control_fd(void);
 
-/* Can the method tls be used now; and what TLS there is, in words. */
-int keepalive_control_has_tickets(void);
-const char *keepalive_control_tls_version(void);
+/* Whether the method tls can be used now; and the version of TLS as text. */
+bool keepalive_control_has_tickets(void);
+const char *keepalive_control_protocol(void);
 
-/* From now on writes on the control connection are seen; those that belong to
- * this command may become part of its open reply (NULL: to none).  A reply that
- * has to be broken off is counted, unless the counter is NULL.
- */
-void keepalive_control_listen(const cmd_rec *cmd, _Atomic uint64_t *broken);
+/* Watches writes on the control connection from now on. Those that belong to
+ * this command may become part of its open reply. If a reply cannot be
+ * completed, BROKEN is incremented unless it is NULL. */
+void keepalive_control_start(const cmd_rec *cmd, _Atomic uint64_t *broken);
 
-/* The undo of listen; an open reply is forgotten. */
+/* Forgets an open reply. */
 void keepalive_control_stop(void);
 
-/* A command begins, perhaps within the one that is listened for. */
-void keepalive_control_command(const cmd_rec *cmd, int within);
+/* A command begins, perhaps within another one. */
+void keepalive_control_command(const cmd_rec *cmd, bool within);
+
+/* To be called before ProFTPD looks for commands during a transfer; as long as
+ * it returns true, each time. */
+bool keepalive_control_pass(void);
 
 /* Writes one keepalive by this method: tls, reply or telnet. */
 enum keepalive_result keepalive_control_send(enum keepalive_method method);
-
-/* See keepalive_history_survived() and keepalive_history_end(). */
-void keepalive_control_survived(double seconds);
-void keepalive_control_history(
-  double silent, double probe, double *idle, double *survived);
 
 #endif

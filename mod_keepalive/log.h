@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - one place for what is logged
+ * mod_keepalive - its log
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,12 +12,14 @@
 #ifndef KEEPALIVE_LOG_H
 #define KEEPALIVE_LOG_H
 
-/* A line goes to one place: KeepaliveLog if there is one, else the system log.
- */
-__attribute__((format(printf, 1, 2))) void keepalive_log(const char *fmt, ...);
+#include "mod_keepalive.h"
 
-/* Opens KeepaliveLog at this path, as root; NULL or "none" closes it. */
-void keepalive_log_open(const char *path);
-void keepalive_log_close(void);
+/* Opens KeepaliveLog, a directive of the server config. */
+void keepalive_log_start(void);
+void keepalive_log_stop(void);
+
+/* Writes a line to KeepaliveLog, or to the system log as a notice if there is
+ * none. */
+void keepalive_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

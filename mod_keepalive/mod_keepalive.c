@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - keeps the control connection open while data flow
+ * mod_keepalive - keeps the control connection alive
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,30 +13,30 @@
  * $Libraries: -lssl -lcrypto$
  */
 
-/* What ProFTPD calls: directives, commands and events.  What is done for a
- * session is in session.c.
- */
+/* What ProFTPD calls: directives, commands and events. The work for a session
+ * is in session.c. */
 
 #include "mod_keepalive.h"
 
-#include "ctrls.h"
+#include "common_running.h"
+#include "common_version.h"
+#include "ftpdctl.h"
 #include "rule.h"
 #include "session.h"
+#include "shared.h"
+#include "summary.h"
+#include "ticket.h"
 
 /* Directive handlers */
 
 /* usage: KeepaliveControlsACLs actions|all allow|deny user|group list */
-MODRET set_keepalivectrlsacls(cmd_rec *cmd) {
-  const char *wrong;
+MODRET set_keepalivecontrolsacls(cmd_rec *cmd) {
+  char reason[256];
 
-  if (cmd->argc != 5) {
-    CONF_ERROR(cmd, "expected <actions>|all allow|deny user|group <list>");
-  }
   CHECK_CONF(cmd, CONF_ROOT);
 
-  wrong = keepalive_ctrls_set_acls(cmd);
-  if (wrong != NULL) {
-    CONF_ERROR(cmd, wrong);
+  if (keepalive_ftpdctl_configure(cmd, reason, sizeof(reason)) < 0) {
+    CONF_ERROR(cmd, pstrdup(cmd->tmp_pool, reason));
   }
 
   return PR_HANDLED(cmd);
@@ -85,15 +85,19 @@ MODRET set_keepalivelog(cmd_rec *cmd) {
 }
 
 static enum keepalive_scope rule_scope(const cmd_rec *cmd) {
-  if (cmd->config == NULL || cmd->config->config_type == CONF_PARAM) {
-    return KEEPALIVE_SCOPE_SERVER;
-  }
+  switch (cmd->config != NULL ? cmd->config->config_type : CONF_PARAM) {
+    case CONF_PARAM:
+      return KEEPALIVE_SCOPE_SERVER;
 
-  return cmd->config->config_type == CONF_GLOBAL ? KEEPALIVE_SCOPE_GLOBAL
-                                                 : KEEPALIVE_SCOPE_SECTION;
+    case CONF_GLOBAL:
+      return KEEPALIVE_SCOPE_GLOBAL;
+
+    default:
+      return KEEPALIVE_SCOPE_SECTION;
+  }
 }
 
-/* usage: KeepaliveRule class|* interval duration
+/* usage: KeepaliveRule class|* [interval duration]
  * [method auto|tcp|tls|reply|telnet|none] [deadline duration] */
 MODRET set_keepaliverule(cmd_rec *cmd) {
   struct keepalive_rule rule;
@@ -101,7 +105,7 @@ MODRET set_keepaliverule(cmd_rec *cmd) {
   config_rec *c;
 
   if (cmd->argc < 2) {
-    CONF_ERROR(cmd, "expected <class>|* interval <duration>");
+    CONF_ERROR(cmd, "expected <class>|*");
   }
   CHECK_CONF(cmd, CONF_ROOT | CONF_VIRTUAL | CONF_GLOBAL);
 
@@ -116,7 +120,7 @@ MODRET set_keepaliverule(cmd_rec *cmd) {
   c->argv[0] = palloc(c->pool, sizeof(rule));
   memcpy(c->argv[0], &rule, sizeof(rule));
 
-  /* Every rule counts, and mod_ifsession adds those of its sections. */
+  /* All rules are kept, and mod_ifsession adds those of its sections. */
   c->flags |= CF_MULTI;
 
   return PR_HANDLED(cmd);
@@ -130,7 +134,12 @@ MODRET keepalive_pre_any(cmd_rec *cmd) {
 }
 
 MODRET keepalive_log_any(cmd_rec *cmd) {
-  keepalive_session_command_end(cmd);
+  keepalive_session_command_end(cmd, true);
+  return PR_DECLINED(cmd);
+}
+
+MODRET keepalive_log_err_any(cmd_rec *cmd) {
+  keepalive_session_command_end(cmd, false);
   return PR_DECLINED(cmd);
 }
 
@@ -140,11 +149,18 @@ static void sess_reinit_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
 
-  keepalive_session_undo();
+  keepalive_session_stop();
   keepalive_session_start();
 }
 
-/* A rule for a class that does not exist never matches: say so at start. */
+static void exit_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+  keepalive_session_exit();
+}
+
+/* A rule for a class that does not exist never matches, which is logged at
+ * start. */
 static void check_classes(const server_rec *s) {
   config_rec *c;
 
@@ -155,29 +171,46 @@ static void check_classes(const server_rec *s) {
     if (strcmp(rule->class_name, "*") != 0 &&
         pr_class_find(rule->class_name) == NULL) {
       pr_log_pri(PR_LOG_WARNING,
-        "%s: KeepaliveRule %s: there is no "
-        "<Class %s>, so this rule never applies",
+        "%s: KeepaliveRule %s: there is no <Class %s>, so this rule never applies",
         MOD_KEEPALIVE_VERSION, rule->class_name, rule->class_name);
     }
   }
 }
 
 static void postparse_ev(const void *event_data, void *user_data) {
-  server_rec *s;
+  bool engine = false;
 
   (void) event_data;
   (void) user_data;
 
-  for (s = (server_rec *) server_list->xas_list; s != NULL; s = s->next) {
+  for (server_rec *s = (server_rec *) server_list->xas_list; s != NULL;
+       s = s->next) {
+    engine = engine || keepalive_summary_is_on(s);
     check_classes(s);
+  }
+
+  if (engine) {
+    keepalive_shared_start();
+  }
+  if (ServerType == SERVER_STANDALONE && daemon_is_running()) {
+    keepalive_summary_say();
   }
 }
 
-/* The ACLs are of one configuration. */
+static void startup_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+
+  if (ServerType == SERVER_STANDALONE) {
+    keepalive_summary_say();
+  }
+}
+
+/* Access lists belong to one configuration. */
 static void restart_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
-  keepalive_ctrls_start();
+  keepalive_ftpdctl_start();
 }
 
 #if defined(PR_SHARED_MODULE)
@@ -185,8 +218,9 @@ static void mod_unload_ev(const void *event_data, void *user_data) {
   (void) user_data;
 
   if (strcmp("mod_keepalive.c", (const char *) event_data) == 0) {
-    keepalive_session_undo();
-    keepalive_ctrls_stop();
+    keepalive_session_stop();
+    keepalive_ftpdctl_stop();
+    keepalive_ticket_stop();
     pr_event_unregister(&keepalive_module, NULL, NULL);
   }
 }
@@ -195,15 +229,7 @@ static void mod_unload_ev(const void *event_data, void *user_data) {
 /* Initialization */
 
 static int keepalive_init(void) {
-  /* The layout of ProFTPD's session changes between releases that share a
-   * module API number.
-   */
-  if (pr_version_get_number() >> 8 != PROFTPD_VERSION_NUMBER >> 8) {
-    pr_log_pri(PR_LOG_ERR,
-      "%s: built for ProFTPD %s, this is ProFTPD %s: "
-      "rebuild the module",
-      MOD_KEEPALIVE_VERSION, PROFTPD_VERSION_TEXT, pr_version_get_str());
-    errno = EPERM;
+  if (version_check(MOD_KEEPALIVE_VERSION) < 0) {
     return -1;
   }
 
@@ -213,7 +239,9 @@ static int keepalive_init(void) {
 #endif
   pr_event_register(&keepalive_module, "core.postparse", postparse_ev, NULL);
   pr_event_register(&keepalive_module, "core.restart", restart_ev, NULL);
-  keepalive_ctrls_start();
+  pr_event_register(&keepalive_module, "core.startup", startup_ev, NULL);
+  keepalive_ftpdctl_start();
+  keepalive_ticket_start();
 
   return 0;
 }
@@ -221,6 +249,7 @@ static int keepalive_init(void) {
 static int keepalive_sess_init(void) {
   pr_event_register(
     &keepalive_module, "core.session-reinit", sess_reinit_ev, NULL);
+  pr_event_register(&keepalive_module, "core.exit", exit_ev, NULL);
   keepalive_session_start();
   return 0;
 }
@@ -228,7 +257,7 @@ static int keepalive_sess_init(void) {
 /* Module API tables */
 
 static conftable keepalive_conftab[] = {
-  { "KeepaliveControlsACLs", set_keepalivectrlsacls, NULL },
+  { "KeepaliveControlsACLs", set_keepalivecontrolsacls, NULL },
   { "KeepaliveEngine", set_keepaliveengine, NULL },
   { "KeepaliveLog", set_keepalivelog, NULL },
   { "KeepaliveRule", set_keepaliverule, NULL },
@@ -238,7 +267,7 @@ static conftable keepalive_conftab[] = {
 static cmdtable keepalive_cmdtab[] = {
   { PRE_CMD, C_ANY, G_NONE, keepalive_pre_any, FALSE, FALSE, 0, NULL },
   { LOG_CMD, C_ANY, G_NONE, keepalive_log_any, FALSE, FALSE, 0, NULL },
-  { LOG_CMD_ERR, C_ANY, G_NONE, keepalive_log_any, FALSE, FALSE, 0, NULL },
+  { LOG_CMD_ERR, C_ANY, G_NONE, keepalive_log_err_any, FALSE, FALSE, 0, NULL },
   { 0, NULL, NULL, NULL, FALSE, FALSE, 0, NULL },
 };
 

@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - what its files with ProFTPD inside share
+ * mod_keepalive - what the files that use ProFTPD share
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -14,14 +14,15 @@
 
 #include "conf.h"
 
-#define MOD_KEEPALIVE_VERSION "mod_keepalive/0.1"
+#include <stdbool.h>
 
-#if PROFTPD_VERSION_NUMBER < 0x0001030800
-#error "ProFTPD 1.3.8 or later required"
-#endif
+#include "common_compat.h"
+
+#define MOD_KEEPALIVE_VERSION "mod_keepalive/0.1"
 
 #define KEEPALIVE_TRACE "keepalive"
 
+/* ProFTPD has no header for it. The first of them is the server config. */
 extern xaset_t *server_list;
 
 __attribute__((visibility("default"))) extern module keepalive_module;

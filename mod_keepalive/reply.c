@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - method reply: a final reply that is opened early
+ * mod_keepalive - method reply: a final reply that is started early
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -10,9 +10,9 @@
  */
 
 /* RFC 959 4.2 lets a reply have many lines, "226-" to "226 ", and says nothing
- * about the time between their bytes.  So the final reply of a transfer begins
- * while data still flow, and grows by one byte for each keepalive.  Its code is
- * then committed.  Needs no ProFTPD.
+ * about the time between their bytes. So the final reply of a transfer begins
+ * while data still flow, and grows by one byte for each keepalive. Its code is
+ * then committed. Needs no ProFTPD.
  */
 
 #include "reply.h"
@@ -21,20 +21,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A code is never left half written: ncftp takes the "22" of a connection that
- * ends there for a success.
- */
+/* A code is never written in part: ncftp takes "22" at the end of a connection
+ * for success. */
 #define CODE      "226"
 #define CODE_LEN  3
 #define OPENING   CODE "-Transferring"
 #define NEXT_LINE "\r\n" CODE "-."
 
-/* Lines of 5,000 bytes break PHP, gftp and wget; 900 no client. */
+/* Lines of 5,000 bytes break PHP, gftp and wget; lines of 900 bytes break no
+ * client. */
 #define LINE_MAX_LEN 900
 
-/* What other commands may have to say during one transfer: a NOOP every half
- * minute for a day.
- */
+/* Room for the replies to other commands during one transfer: a NOOP each half
+ * minute for a day. */
 #define HELD_MAX (128 * 1024)
 
 size_t keepalive_reply_grow(struct keepalive_reply *reply, char *text) {

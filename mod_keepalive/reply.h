@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - method reply: a final reply that is opened early
+ * mod_keepalive - method reply: a final reply that is started early
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -15,10 +15,10 @@
 #include <stddef.h>
 
 enum keepalive_reply_state {
-  KEEPALIVE_REPLY_NONE,   /* nothing was said: replies are stock */
-  KEEPALIVE_REPLY_OPEN,   /* its first bytes are out */
+  KEEPALIVE_REPLY_NONE, /* nothing was written: replies are those of ProFTPD */
+  KEEPALIVE_REPLY_OPEN, /* its first bytes are out */
   KEEPALIVE_REPLY_ENDING, /* further lines of it follow */
-  KEEPALIVE_REPLY_BROKEN  /* it cannot be kept: nothing more may be said */
+  KEEPALIVE_REPLY_BROKEN  /* incomplete: nothing more may be written */
 };
 
 struct keepalive_reply {
@@ -28,7 +28,7 @@ struct keepalive_reply {
   size_t held_len;
 };
 
-/* What becomes of something that ProFTPD is about to write. */
+/* What to do with something that ProFTPD is about to write. */
 enum keepalive_reply_fate {
   KEEPALIVE_REPLY_PASS, /* written as it is */
   KEEPALIVE_REPLY_HOLD, /* kept for later: keepalive_reply_hold() */
@@ -39,22 +39,21 @@ enum keepalive_reply_fate {
 /* Room for what keepalive_reply_grow() writes. */
 #define KEEPALIVE_REPLY_TEXT 24
 
-/* The next keepalive: opens the reply, or makes it one byte longer.  Returns
- * the number of bytes.
- */
+/* The next keepalive: starts the reply, or adds one byte to it. Returns the
+ * number of bytes. */
 size_t keepalive_reply_grow(struct keepalive_reply *reply, char *text);
 
-/* `foreign' is true for what does not belong to the transfer's own final reply.
- * A final reply that is not 226 breaks the open one: the state says so.
- */
+/* FOREIGN is true for what does not belong to the transfer's own final reply. A
+ * final reply other than 226 breaks the open one, which the state then
+ * shows. */
 enum keepalive_reply_fate keepalive_reply_judge(
   struct keepalive_reply *reply, const char *text, size_t len, int foreign);
 
-/* Returns -1 with errno when that is too much to hold. */
+/* Returns -1 with errno if there is no room for it. */
 int keepalive_reply_hold(
   struct keepalive_reply *reply, const char *text, size_t len);
 
-/* The size that keepalive_reply_join() needs, and what is to be written. */
+/* The size that keepalive_reply_join() needs, and the text to write. */
 size_t keepalive_reply_join_size(
   const struct keepalive_reply *reply, size_t len);
 size_t keepalive_reply_join(

@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - one KeepaliveRule: who it is for, how often, by which method
+ * mod_keepalive - one KeepaliveRule: for whom, how often, by which method
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -14,8 +14,8 @@
 
 #include <stddef.h>
 
-/* Seconds.  TCP_KEEPIDLE and TCP_KEEPINTVL end at 32767 on Linux. */
-#define KEEPALIVE_INTERVAL_DEFAULT 60
+/* Seconds. TCP_KEEPIDLE and TCP_KEEPINTVL end at 32767 on Linux. */
+#define KEEPALIVE_INTERVAL_DEFAULT 25
 #define KEEPALIVE_INTERVAL_MAX     32767
 #define KEEPALIVE_DEADLINE_MAX     86400
 
@@ -25,10 +25,11 @@ enum keepalive_method {
   KEEPALIVE_TLS,
   KEEPALIVE_REPLY,
   KEEPALIVE_TELNET,
-  KEEPALIVE_NONE
+  KEEPALIVE_NONE,
+  KEEPALIVE_METHODS
 };
 
-/* Where a rule stands; of two that match, the inner one governs. */
+/* Where a rule is written; of two that match, the inner one applies. */
 enum keepalive_scope {
   KEEPALIVE_SCOPE_GLOBAL,
   KEEPALIVE_SCOPE_SERVER,
@@ -43,33 +44,26 @@ struct keepalive_rule {
   enum keepalive_scope scope;
 };
 
-/* What governs when no rule matches. */
+/* What applies if no rule matches. */
 extern const struct keepalive_rule keepalive_rule_default;
 
-/* Reads "<class>|* interval <duration> [method <name>] [deadline <duration>]",
- * word by word.  The rule keeps words[0].  Returns -1 with a reason that names
- * the offending word and what is allowed.
- */
+/* Reads "<class>|* [interval <duration>] [method <name>] [deadline
+ * <duration>]", word by word. The rule keeps words[0]. Returns -1 with a reason
+ * that names the offending word and what is allowed. */
 int keepalive_rule_parse(struct keepalive_rule *rule, unsigned int count,
   char *const *words, char *reason, size_t reason_size);
 
-/* The same grammar, printed. */
+/* Prints the rule in the same grammar. */
 const char *keepalive_rule_print(
   const struct keepalive_rule *rule, char *text, size_t size);
 
-/* Of the rule that governs so far (or NULL) and another one, the one that
- * governs a client of this class (NULL: of none): the inner scope first, then
- * the rule that names the class, then the one that was there.
- */
+/* Chooses between the rule so far (or NULL) and another one for a client of
+ * this class (NULL: of none): the inner scope first, then the rule that names
+ * the class, then the former one. */
 const struct keepalive_rule *keepalive_rule_choose(
   const struct keepalive_rule *best, const struct keepalive_rule *rule,
   const char *class_name);
 
 const char *keepalive_method_name(enum keepalive_method method);
-
-/* A duration as ProFTPD takes them, in seconds: 90, 90s, 90sec, 5m, 5min, 1h,
- * 1hr, hh:mm:ss; not more than nine digits.  Returns -1 for anything else.
- */
-int keepalive_duration_parse(const char *text, unsigned int *seconds);
 
 #endif

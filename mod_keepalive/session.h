@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - the control connection of one session, kept alive
+ * mod_keepalive - the life of a session
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,19 +13,19 @@
 #define KEEPALIVE_SESSION_H
 
 #include "mod_keepalive.h"
-#include "table.h"
 
-/* Reads what the server of this session configures; after a HOST again. */
+/* Reads the configuration of the session's server, again after HOST. */
 void keepalive_session_start(void);
 
-/* Everything that was taken or started goes back. */
-void keepalive_session_undo(void);
+/* Stops and restores everything that was started or changed. */
+void keepalive_session_stop(void);
 
-/* A command begins (PRE_CMD) and ends (LOG_CMD, LOG_CMD_ERR). */
+/* The process ends. */
+void keepalive_session_exit(void);
+
+/* A command begins (PRE_CMD), and ends with success (LOG_CMD) or failure
+ * (LOG_CMD_ERR). */
 void keepalive_session_command(const cmd_rec *cmd);
-void keepalive_session_command_end(const cmd_rec *cmd);
-
-/* The table beside the scoreboard.  Returns NULL with errno. */
-struct keepalive_table *keepalive_session_open_table(void);
+void keepalive_session_command_end(const cmd_rec *cmd, bool well);
 
 #endif

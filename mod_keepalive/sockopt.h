@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - the TCP options of the control connection
+ * mod_keepalive - the TCP options of a connection
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,36 +12,38 @@
 #ifndef KEEPALIVE_SOCKOPT_H
 #define KEEPALIVE_SOCKOPT_H
 
-struct keepalive_sockopts {
-  int keepalive;    /* SO_KEEPALIVE */
-  int idle;         /* TCP_KEEPIDLE: seconds of silence before a probe */
-  int between;      /* TCP_KEEPINTVL: seconds between unanswered probes */
-  int count;        /* TCP_KEEPCNT: unanswered probes that end it */
-  int user_timeout; /* TCP_USER_TIMEOUT: milliseconds, 0: the system's */
+enum keepalive_sockopt {
+  KEEPALIVE_IDLE,         /* TCP_KEEPIDLE: seconds of silence before a probe */
+  KEEPALIVE_BETWEEN,      /* TCP_KEEPINTVL: seconds between unanswered ones */
+  KEEPALIVE_COUNT,        /* TCP_KEEPCNT: unanswered ones that end it */
+  KEEPALIVE_USER_TIMEOUT, /* TCP_USER_TIMEOUT: milliseconds, 0: the system's */
+  KEEPALIVE_ON,           /* SO_KEEPALIVE */
+  KEEPALIVE_SOCKOPTS
 };
 
-/* The options of a socket as they are now.  Returns -1 with errno. */
+struct keepalive_sockopts {
+  int value[KEEPALIVE_SOCKOPTS];
+};
+
+/* The options of a socket as they are now. Returns -1 with errno. */
 int keepalive_sockopts_get(int fd, struct keepalive_sockopts *opts);
 
-/* Brings a socket from one set of options to another; touches only what
- * differs.  Returns -1 with the errno of the first that failed, after trying
- * them all.
- */
+/* Changes a socket from one set of options to another, and sets only those that
+ * differ. Tries all, and returns -1 with the errno of the last failure. */
 int keepalive_sockopts_change(int fd, const struct keepalive_sockopts *from,
   const struct keepalive_sockopts *to);
 
-/* The options that send a probe after `interval' seconds of silence and, with
- * a deadline (0: none), give a dead peer up when it was silent that long.
- * `from' supplies what neither decides.
- */
-void keepalive_sockopts_plan(const struct keepalive_sockopts *from,
-  unsigned int interval, unsigned int deadline,
-  struct keepalive_sockopts *plan);
+/* Makes PLAN send a probe after IDLE seconds of silence. If it is not answered,
+ * further ones follow each BETWEEN seconds for PATIENCE seconds: at least 9,
+ * and at most 127, the kernel's limit. Then TCP gives up the peer. */
+void keepalive_sockopts_probe(struct keepalive_sockopts *plan,
+  unsigned int idle, unsigned int between, unsigned int patience);
 
-/* Changes a plan with a deadline to one that measures: a probe after exactly
- * `idle' seconds of silence, and a look at a dead peer every second.
- */
-void keepalive_sockopts_measure(
-  struct keepalive_sockopts *plan, unsigned int idle);
+/* Makes PLAN send probes after INTERVAL seconds at the latest, and give up a
+ * dead peer after DEADLINE seconds. Only for a connection whose peer has
+ * received everything that was sent: with a closed window, a peer that answers
+ * would be given up, too. */
+void keepalive_sockopts_deadline(struct keepalive_sockopts *plan,
+  unsigned int interval, unsigned int deadline);
 
 #endif

@@ -9,343 +9,265 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
-/* Prints what the sessions wrote into the table, whose texts are not trusted:
- * a session that was taken over could have written anything.  Needs no
- * ProFTPD.
- */
+/* Prints what sessions wrote into the table. It is not trusted, because a
+ * compromised session could have written anything. Needs no ProFTPD. */
 
 #include "status.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <arpa/inet.h>
 
-#define LINE_SIZE 300
+/* ProFTPD sends fewer than 1,000 lines. A session takes up to four of them as
+ * text, a network two. */
+#define MAX_SESSIONS      400
+#define MAX_TEXT_SESSIONS 150
+#define MAX_NETWORKS      100
 
-/* ProFTPD sends fewer than 1,000 lines, and JSON has two for each session. */
-#define MAX_SESSIONS 400
-
-struct out {
-  keepalive_line line;
-  void *user;
+/* What a line of text says of it. */
+static const char *const reasons[] = {
+  [KEEPALIVE_SENT] = "sent",
+  [KEEPALIVE_BUSY] = "a reply was being written",
+  [KEEPALIVE_UNREAD] = "the client had not received the last bytes",
+  [KEEPALIVE_NO_ROOM] = "the client's window had no room",
+  [KEEPALIVE_HANDSHAKE] = "TLS was in a handshake",
+  [KEEPALIVE_FAILED] = "the write failed",
 };
 
-__attribute__((format(printf, 2, 3))) static void put(
-  const struct out *out, const char *fmt, ...) {
-  char text[LINE_SIZE];
-  va_list args;
+_Static_assert(sizeof(reasons) / sizeof(reasons[0]) == KEEPALIVE_RESULTS,
+  "a reason for each result");
 
-  va_start(args, fmt);
-  vsnprintf(text, sizeof(text), fmt, args);
-  va_end(args);
-  out->line(out->user, text);
+static const char *const names[] = {
+  [KEEPALIVE_SENT] = "sent",
+  [KEEPALIVE_BUSY] = "busy",
+  [KEEPALIVE_UNREAD] = "unread",
+  [KEEPALIVE_NO_ROOM] = "no_room",
+  [KEEPALIVE_HANDSHAKE] = "handshake",
+  [KEEPALIVE_FAILED] = "failed",
+};
+
+_Static_assert(sizeof(names) / sizeof(names[0]) == KEEPALIVE_RESULTS,
+  "a name for each result");
+
+const char *keepalive_status_result(enum keepalive_result result) {
+  return names[result];
 }
 
-/* A text field of the table: what JSON and a terminal take as it is. */
-static const char *clean(const char *field, size_t field_size, char *text) {
-  size_t i;
+/* A word of a slot: what a terminal takes as it is. */
+static const char *word(const char *from, char text[KEEPALIVE_COMMAND_LEN]) {
+  size_t len = 0;
 
-  for (i = 0; i + 1 < field_size && field[i] != '\0'; i++) {
-    char c = field[i];
-
-    text[i] = c > ' ' && c < 127 && c != '"' && c != '\\' ? c : '?';
-    if (c == ' ') {
-      text[i] = ' ';
-    }
+  for (; len < KEEPALIVE_COMMAND_LEN - 1 && from[len] != '\0'; len++) {
+    text[len] = from[len] > ' ' && from[len] < 127 ? from[len] : '?';
   }
-
-  text[i] = '\0';
+  text[len] = '\0';
   return text;
 }
 
-#define CLEAN(field, text) clean(field, sizeof(field), text)
+static const char *client(
+  const struct keepalive_slot *slot, char text[INET6_ADDRSTRLEN]) {
+  static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+  bool ipv4 = memcmp(slot->client, mapped, sizeof(mapped)) == 0;
 
-static const char *show_time(int64_t when, char *text, size_t size) {
-  time_t seconds = (time_t) when;
-  struct tm tm;
-
-  if (localtime_r(&seconds, &tm) == NULL ||
-      strftime(text, size, "%Y-%m-%d %H:%M:%S", &tm) == 0) {
-    return "?";
-  }
-
-  return text;
+  return inet_ntop(ipv4 ? AF_INET : AF_INET6,
+    slot->client + (ipv4 ? sizeof(mapped) : 0), text, INET6_ADDRSTRLEN);
 }
 
-const char *keepalive_death_print(
-  const struct keepalive_death *death, char *text, size_t size) {
-  char client[KEEPALIVE_CLIENT_LEN], during[KEEPALIVE_WHEN_LEN];
+/* How many sessions are in transfer, the first of them if FOUND is not NULL,
+ * and how many there are. */
+static unsigned int find_sessions(struct keepalive_table *table,
+  struct keepalive_slot **found, unsigned int *all) {
+  unsigned int count = 0, used = atomic_load(&table->used);
 
-  CLEAN(death->client, client);
-  CLEAN(death->during, during);
-  if (death->advice > 0) {
-    snprintf(text, size,
-      "the path to %s died during %s: no sign of the client "
-      "for %us, an idle connection is forgotten within %us (it survived %us): "
-      "try KeepaliveRule interval %us",
-      client, during, death->silent, death->idle, death->survived,
-      death->advice);
+  *all = 0;
+  for (unsigned int i = 0; i < used && i < KEEPALIVE_SLOTS; i++) {
+    struct keepalive_slot *slot = &table->slot[i];
 
-  } else {
-    snprintf(text, size,
-      "the path to %s died during %s: no sign of the client "
-      "for %us; it had survived a silence of %us before, so no interval would "
-      "have helped",
-      client, during, death->silent, death->survived);
-  }
-
-  return text;
-}
-
-/* "2, TLS was in a handshake 2" */
-static void print_skipped(const uint64_t *skipped, char *text, size_t size) {
-  uint64_t sum = 0;
-  size_t len;
-  int i;
-
-  for (i = KEEPALIVE_SENT + 1; i < KEEPALIVE_RESULTS; i++) {
-    sum += skipped[i];
-  }
-
-  len = (size_t) snprintf(text, size, "%llu", (unsigned long long) sum);
-  for (i = KEEPALIVE_SENT + 1; i < KEEPALIVE_RESULTS; i++) {
-    if (skipped[i] != 0 && len < size) {
-      len += (size_t) snprintf(text + len, size - len, ", %s %llu",
-        keepalive_result_reason((enum keepalive_result) i),
-        (unsigned long long) skipped[i]);
-    }
-  }
-}
-
-static void slot_skipped(struct keepalive_slot *slot, uint64_t *skipped) {
-  int i;
-
-  for (i = 0; i < KEEPALIVE_RESULTS; i++) {
-    skipped[i] = atomic_load(&slot->skipped[i]);
-  }
-}
-
-static void table_skipped(struct keepalive_table *table, uint64_t *skipped) {
-  int i;
-
-  for (i = 0; i < KEEPALIVE_RESULTS; i++) {
-    skipped[i] = atomic_load(&table->skipped[i]);
-  }
-}
-
-/* The sessions in transfer; the first of them into the array. */
-static unsigned int find_sessions(
-  struct keepalive_table *table, struct keepalive_slot **found) {
-  unsigned int i, count = 0;
-
-  for (i = 0; i < KEEPALIVE_SLOTS; i++) {
-    if (keepalive_table_in_use(&table->slot[i])) {
-      if (count < MAX_SESSIONS) {
-        found[count] = &table->slot[i];
+    if (keepalive_table_in_use(table, slot)) {
+      (*all)++;
+      if (atomic_load(&slot->began) != 0 && count++ < MAX_SESSIONS &&
+          found != NULL) {
+        found[count - 1] = slot;
       }
-      count++;
     }
   }
 
   return count;
+}
+
+unsigned int keepalive_status_sessions(
+  struct keepalive_table *table, unsigned int *all) {
+  return find_sessions(table, NULL, all);
+}
+
+/* "2, TLS was in a handshake 2" */
+static const char *print_skipped(
+  const _Atomic uint64_t *skipped, char *text, size_t size) {
+  uint64_t sum = 0;
+  size_t len;
+
+  for (unsigned int i = KEEPALIVE_SENT + 1; i < KEEPALIVE_RESULTS; i++) {
+    sum += atomic_load(&skipped[i]);
+  }
+
+  len = (size_t) snprintf(text, size, "%llu", (unsigned long long) sum);
+  for (unsigned int i = KEEPALIVE_SENT + 1; i < KEEPALIVE_RESULTS; i++) {
+    uint64_t count = atomic_load(&skipped[i]);
+
+    if (count != 0 && len < size) {
+      len += (size_t) snprintf(text + len, size - len, ", %s %llu", reasons[i],
+        (unsigned long long) count);
+    }
+  }
+
+  return text;
+}
+
+static void put_sessions(
+  const struct report *out, struct keepalive_table *table, int64_t now) {
+  char skipped[160], address[INET6_ADDRSTRLEN], command[KEEPALIVE_COMMAND_LEN],
+    method[KEEPALIVE_COMMAND_LEN];
+  struct keepalive_slot *found[MAX_SESSIONS];
+  unsigned int all, count = find_sessions(table, found, &all);
+
+  report_put(out, 0, "%u of %u %s in transfer", count, all,
+    all == 1 ? "session" : "sessions");
+  for (unsigned int i = 0; i < count && i < MAX_TEXT_SESSIONS; i++) {
+    report_put(out, 4,
+      "  %s  %s for %llds  method %s  interval %us  sent %u  skipped %s",
+      client(found[i], address), word(found[i]->command, command),
+      (long long) (now - atomic_load(&found[i]->began)),
+      word(found[i]->method, method), found[i]->interval,
+      atomic_load(&found[i]->sent),
+      print_skipped(found[i]->skipped, skipped, sizeof(skipped)));
+  }
+
+  if (count > MAX_TEXT_SESSIONS) {
+    report_put(out, 0, "  and %u more", count - MAX_TEXT_SESSIONS);
+  }
+}
+
+bool keepalive_status_network(struct keepalive_table *table, unsigned int *i,
+  struct keepalive_facts *facts, char text[KEEPALIVE_NETWORK_TEXT]) {
+  while (*i < KEEPALIVE_NETWORKS) {
+    const struct keepalive_network *network = &table->network[(*i)++];
+
+    *facts = keepalive_network_facts(network);
+    if (facts->forgotten != 0) {
+      keepalive_network_print(atomic_load(&network->key), text);
+      return true;
+    }
+  }
+
+  return false;
+}
+
+static void put_networks(
+  const struct report *out, struct keepalive_table *table) {
+  char text[KEEPALIVE_NETWORK_TEXT];
+  struct keepalive_facts facts;
+
+  for (unsigned int i = 0, count = 0; count < MAX_NETWORKS; count++) {
+    if (!keepalive_status_network(table, &i, &facts, text)) {
+      return;
+    }
+    report_put(out, 4,
+      "  %s: idle connections are forgotten after more than %us, at most %us",
+      text, facts.survived, facts.forgotten);
+  }
 }
 
 static uint64_t sent(struct keepalive_table *table, enum keepalive_method by) {
   return atomic_load(&table->sent[by]);
 }
 
-static void put_session(
-  const struct out *out, struct keepalive_slot *slot, int64_t now) {
-  char client[KEEPALIVE_CLIENT_LEN], command[KEEPALIVE_WHEN_LEN],
-    method[KEEPALIVE_WHEN_LEN], skipped[160];
-  uint64_t counts[KEEPALIVE_RESULTS];
-
-  slot_skipped(slot, counts);
-  print_skipped(counts, skipped, sizeof(skipped));
-  put(out, "  %s  %s for %llds  method %s  interval %us  sent %u  skipped %s",
-    CLEAN(slot->client, client), CLEAN(slot->command, command),
-    (long long) (now - slot->began), CLEAN(slot->method, method),
-    slot->interval, atomic_load(&slot->sent), skipped);
-}
-
-/* The deaths that are kept, the newest first. */
-static unsigned int kept_deaths(
-  struct keepalive_table *table, const struct keepalive_death **kept) {
-  uint64_t number = atomic_load(&table->deaths);
-  unsigned int count = 0;
-
-  while (count < KEEPALIVE_DEATHS && number > 0) {
-    number--;
-    kept[count++] = &table->death[number % KEEPALIVE_DEATHS];
-  }
-
-  return count;
-}
-
-/* What the kept deaths of idle paths say together: the longest silence that was
- * survived and the shortest that was not.
- */
-static int bounds(
-  struct keepalive_table *table, unsigned int *survived, unsigned int *idle) {
-  const struct keepalive_death *kept[KEEPALIVE_DEATHS];
-  unsigned int i, count = kept_deaths(table, kept);
-
-  *survived = 0;
-  *idle = 0;
-  for (i = 0; i < count; i++) {
-    if (kept[i]->advice > 0 && (*idle == 0 || kept[i]->idle < *idle)) {
-      *idle = kept[i]->idle;
-    }
-  }
-
-  for (i = 0; i < count; i++) {
-    if (kept[i]->survived > *survived && kept[i]->survived < *idle) {
-      *survived = kept[i]->survived;
-    }
-  }
-
-  return *idle != 0;
+static void put_count(
+  const struct report *out, const char *what, uint64_t count) {
+  report_put(out, 22, "  %-20s%llu", what, (unsigned long long) count);
 }
 
 void keepalive_status_text(
-  struct keepalive_table *table, int64_t now, keepalive_line line, void *user) {
-  struct out out = { line, user };
-  const struct keepalive_death *kept[KEEPALIVE_DEATHS];
-  struct keepalive_slot *found[MAX_SESSIONS];
-  uint64_t counts[KEEPALIVE_RESULTS];
-  unsigned int i, count, survived, idle;
-  char text[LINE_SIZE], when[32];
+  struct keepalive_table *table, int64_t now, const struct report *out) {
+  char text[160], when[REPORT_TIME_SIZE];
 
-  count = find_sessions(table, found);
-  put(&out, "%u %s in transfer", count, count == 1 ? "session" : "sessions");
-  for (i = 0; i < count && i < MAX_SESSIONS; i++) {
-    put_session(&out, found[i], now);
-  }
-  if (count > MAX_SESSIONS) {
-    put(&out, "  and %u more", count - MAX_SESSIONS);
-  }
-
-  table_skipped(table, counts);
-  print_skipped(counts, text, sizeof(text));
-  put(&out, "since %s", show_time(table->since, when, sizeof(when)));
-  put(&out, "  commands kept alive  %llu",
-    (unsigned long long) atomic_load(&table->transfers));
-  put(&out, "  sent                 tls %llu, reply %llu, telnet %llu",
+  put_sessions(out, table, now);
+  report_put(
+    out, 0, "since %s", report_time(atomic_load(&table->since), now, when));
+  put_count(out, "transfers", atomic_load(&table->transfers));
+  report_put(out, 22, "  sent                tls %llu, reply %llu, telnet %llu",
     (unsigned long long) sent(table, KEEPALIVE_TLS),
     (unsigned long long) sent(table, KEEPALIVE_REPLY),
     (unsigned long long) sent(table, KEEPALIVE_TELNET));
-  put(&out, "  skipped              %s", text);
-  put(&out, "  replies broken off   %llu",
-    (unsigned long long) atomic_load(&table->broken));
-  put(&out, "  paths that died      %llu",
-    (unsigned long long) atomic_load(&table->deaths));
-
-  if (bounds(table, &survived, &idle)) {
-    put(&out,
-      "  idle connections are forgotten after more than %us, at most "
-      "%us",
-      survived, idle);
-  }
-
-  count = kept_deaths(table, kept);
-  for (i = 0; i < count; i++) {
-    put(&out, "  %s  %s", show_time(kept[i]->when, when, sizeof(when)),
-      keepalive_death_print(kept[i], text, sizeof(text)));
-  }
+  report_put(out, 22, "  skipped             %s",
+    print_skipped(table->skipped, text, sizeof(text)));
+  put_count(out, "replies broken off", atomic_load(&table->broken));
+  put_count(out, "clients gone", atomic_load(&table->gone));
+  put_count(out, "paths that forgot", atomic_load(&table->forgotten));
+  put_networks(out, table);
 }
 
-static void json_skipped(const uint64_t *skipped, char *text, size_t size) {
-  static const char *const keys[KEEPALIVE_RESULTS] = {
-    [KEEPALIVE_BUSY] = "busy",
-    [KEEPALIVE_FULL] = "full",
-    [KEEPALIVE_HANDSHAKE] = "handshake",
-    [KEEPALIVE_FAILED] = "failed",
-  };
-  size_t len = 0;
-  int i;
-
-  for (i = KEEPALIVE_SENT + 1; i < KEEPALIVE_RESULTS && len < size; i++) {
-    len += (size_t) snprintf(text + len, size - len, "%s\"%s\": %llu",
-      len > 0 ? ", " : "", keys[i], (unsigned long long) skipped[i]);
+static void json_skipped(struct json *json, const _Atomic uint64_t *skipped) {
+  json_open(json, "skipped", '{');
+  for (unsigned int i = KEEPALIVE_SENT + 1; i < KEEPALIVE_RESULTS; i++) {
+    json_number(json, names[i], (int64_t) skipped[i]);
   }
+  json_close(json, '}');
 }
 
-static void json_sessions(
-  const struct out *out, struct keepalive_table *table) {
-  char client[KEEPALIVE_CLIENT_LEN], command[KEEPALIVE_WHEN_LEN],
-    method[KEEPALIVE_WHEN_LEN], skipped[160];
+static void json_sessions(struct json *json, struct keepalive_table *table) {
+  char address[INET6_ADDRSTRLEN], text[KEEPALIVE_COMMAND_LEN];
   struct keepalive_slot *found[MAX_SESSIONS];
-  uint64_t counts[KEEPALIVE_RESULTS];
-  unsigned int i, count = find_sessions(table, found);
+  unsigned int all, count = find_sessions(table, found, &all);
 
-  put(out, "\"in_transfer\": %u, \"sessions\": [", count);
-  for (i = 0; i < count && i < MAX_SESSIONS; i++) {
-    struct keepalive_slot *slot = found[i];
-
-    slot_skipped(slot, counts);
-    json_skipped(counts, skipped, sizeof(skipped));
-    put(out,
-      "%s{\"pid\": %d, \"client\": \"%s\", \"command\": \"%s\", "
-      "\"began\": %lld,",
-      i > 0 ? "," : "", (int) atomic_load(&slot->pid),
-      CLEAN(slot->client, client), CLEAN(slot->command, command),
-      (long long) slot->began);
-    put(out,
-      "\"method\": \"%s\", \"interval\": %u, \"sent\": %u, "
-      "\"skipped\": {%s}}",
-      CLEAN(slot->method, method), slot->interval, atomic_load(&slot->sent),
-      skipped);
+  json_number(json, "in_transfer", count);
+  json_number(json, "logged_in", all);
+  json_open(json, "sessions", '[');
+  for (unsigned int i = 0; i < count && i < MAX_SESSIONS; i++) {
+    json_open(json, NULL, '{');
+    json_number(json, "pid", (int64_t) (atomic_load(&found[i]->owner) >> 32));
+    json_text(json, "client", client(found[i], address));
+    json_text(json, "command", word(found[i]->command, text));
+    json_time(json, "began", atomic_load(&found[i]->began));
+    json_text(json, "method", word(found[i]->method, text));
+    json_number(json, "interval_s", found[i]->interval);
+    json_number(json, "sent", atomic_load(&found[i]->sent));
+    json_skipped(json, found[i]->skipped);
+    json_close(json, '}');
   }
-  put(out, "],");
+  json_close(json, ']');
 }
 
-static void json_deaths(const struct out *out, struct keepalive_table *table) {
-  const struct keepalive_death *kept[KEEPALIVE_DEATHS];
-  char client[KEEPALIVE_CLIENT_LEN], during[KEEPALIVE_WHEN_LEN];
-  unsigned int i, count = kept_deaths(table, kept);
+static void json_networks(struct json *json, struct keepalive_table *table) {
+  char text[KEEPALIVE_NETWORK_TEXT];
+  struct keepalive_facts facts;
+  unsigned int i = 0;
 
-  put(out, "\"deaths\": [");
-  for (i = 0; i < count; i++) {
-    put(out,
-      "%s{\"when\": %lld, \"client\": \"%s\", \"during\": \"%s\", "
-      "\"silent\": %u,",
-      i > 0 ? "," : "", (long long) kept[i]->when,
-      CLEAN(kept[i]->client, client), CLEAN(kept[i]->during, during),
-      kept[i]->silent);
-    put(out, "\"idle\": %u, \"survived\": %u, \"advice\": %u}", kept[i]->idle,
-      kept[i]->survived, kept[i]->advice);
+  json_open(json, "networks", '[');
+  while (keepalive_status_network(table, &i, &facts, text)) {
+    json_open(json, NULL, '{');
+    json_text(json, "network", text);
+    json_number(json, "survived_s", facts.survived);
+    json_number(json, "forgotten_s", facts.forgotten);
+    json_close(json, '}');
   }
-  put(out, "]");
+  json_close(json, ']');
 }
 
 void keepalive_status_json(
-  struct keepalive_table *table, keepalive_line line, void *user) {
-  struct out out = { line, user };
-  uint64_t counts[KEEPALIVE_RESULTS];
-  unsigned int survived, idle;
-  char skipped[160];
+  struct keepalive_table *table, const char *who, json_line line, void *user) {
+  struct json json = { .line = line, .user = user };
 
-  table_skipped(table, counts);
-  json_skipped(counts, skipped, sizeof(skipped));
-
-  put(&out, "{");
-  put(&out, "\"since\": %lld, \"commands\": %llu,", (long long) table->since,
-    (unsigned long long) atomic_load(&table->transfers));
-  put(&out, "\"sent\": {\"tls\": %llu, \"reply\": %llu, \"telnet\": %llu},",
-    (unsigned long long) sent(table, KEEPALIVE_TLS),
-    (unsigned long long) sent(table, KEEPALIVE_REPLY),
-    (unsigned long long) sent(table, KEEPALIVE_TELNET));
-  put(&out, "\"skipped\": {%s}, \"broken\": %llu, \"died\": %llu,", skipped,
-    (unsigned long long) atomic_load(&table->broken),
-    (unsigned long long) atomic_load(&table->deaths));
-  if (bounds(table, &survived, &idle)) {
-    put(
-      &out, "\"forgotten\": {\"after\": %u, \"within\": %u},", survived, idle);
-  } else {
-    put(&out, "\"forgotten\": null,");
-  }
-  json_sessions(&out, table);
-  json_deaths(&out, table);
-  put(&out, "}");
+  json_report(&json, who, atomic_load(&table->since));
+  json_number(&json, "transfers", (int64_t) atomic_load(&table->transfers));
+  json_open(&json, "sent", '{');
+  json_number(&json, "tls", (int64_t) sent(table, KEEPALIVE_TLS));
+  json_number(&json, "reply", (int64_t) sent(table, KEEPALIVE_REPLY));
+  json_number(&json, "telnet", (int64_t) sent(table, KEEPALIVE_TELNET));
+  json_close(&json, '}');
+  json_skipped(&json, table->skipped);
+  json_number(&json, "broken", (int64_t) atomic_load(&table->broken));
+  json_number(&json, "gone", (int64_t) atomic_load(&table->gone));
+  json_number(&json, "forgotten", (int64_t) atomic_load(&table->forgotten));
+  json_networks(&json, table);
+  json_sessions(&json, table);
+  json_report_end(&json);
 }

@@ -12,21 +12,28 @@
 #ifndef KEEPALIVE_STATUS_H
 #define KEEPALIVE_STATUS_H
 
+#include "common_json.h"
+#include "common_report.h"
 #include "table.h"
 
-/* Takes one line of ASCII, shorter than 300 bytes, without its end. */
-typedef void (*keepalive_line)(void *user, const char *line);
-
+/* NOW is time_t. */
 void keepalive_status_text(
-  struct keepalive_table *table, int64_t now, keepalive_line line, void *user);
+  struct keepalive_table *table, int64_t now, const struct report *out);
 
-/* One JSON value over several lines. */
+/* One JSON value over several lines. WHO is "mod_keepalive/1.0". */
 void keepalive_status_json(
-  struct keepalive_table *table, keepalive_line line, void *user);
+  struct keepalive_table *table, const char *who, json_line line, void *user);
 
-/* "192.0.2.1 during RETR: silent for 20s, ...", the words of the log as well.
- */
-const char *keepalive_death_print(
-  const struct keepalive_death *death, char *text, size_t size);
+/* How many sessions are in transfer, and how many there are. */
+unsigned int keepalive_status_sessions(
+  struct keepalive_table *table, unsigned int *all);
+
+/* The next network, from *I on, whose path is known to forget; false at the
+ * end. */
+bool keepalive_status_network(struct keepalive_table *table, unsigned int *i,
+  struct keepalive_facts *facts, char text[KEEPALIVE_NETWORK_TEXT]);
+
+/* The name of a result for machines. */
+const char *keepalive_status_result(enum keepalive_result result);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - what all sessions tell the daemon, in shared memory
+ * mod_keepalive - the table that sessions share with the daemon
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -9,223 +9,155 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
-/* Slots of sessions in transfer, counters, and the last deaths.  Claimed and
- * released without a lock and without a system call.  Needs no ProFTPD.
- */
+/* Slots for sessions, counters, and facts about networks, in memory that a
+ * daemon and its sessions share. Slots are claimed and released without a lock.
+ * Needs no ProFTPD. */
 
 #include "table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#define TABLE_MAGIC 0x6b616c31 /* "kal1": changes with the layout */
+/* Slots that are free again form a stack. A slot's number is its index plus 1.
+ * The upper bits count all changes, so that a stack which was changed and
+ * changed back is not taken for the same. */
+#define NUMBER(head)          ((uint32_t) (head))
+#define CHANGED(head, number) ((((head) >> 32) + 1) << 32 | (number))
 
-/* The one that is open: a session has one, and ftpdctl for as long as it takes.
- */
-static struct keepalive_table *guarded = NULL;
-static struct sigaction unguarded;
+static void push(struct keepalive_table *table, struct keepalive_slot *slot) {
+  uint32_t number = (uint32_t) (slot - table->slot) + 1;
+  uint64_t head = atomic_load(&table->free);
 
-/* Somebody has cut off the file, and what was behind its end was accessed: the
- * process goes on with a table of its own.
- */
-static void on_sigbus(int signo, siginfo_t *info, void *context) {
-  char *at = info->si_addr, *start = (char *) guarded;
-  int saved = errno;
-
-  (void) context;
-  if (info->si_code <= 0 || start == NULL || at < start ||
-      at >= start + sizeof(*guarded) ||
-      mmap(start, sizeof(*guarded), PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
-    (void) sigaction(signo, &unguarded, NULL);
-    if (info->si_code <= 0) {
-      (void) raise(signo);
-    }
-  }
-
-  errno = saved;
+  do {
+    atomic_store(&slot->next, NUMBER(head));
+  } while (
+    !atomic_compare_exchange_weak(&table->free, &head, CHANGED(head, number)));
 }
 
-static void guard(struct keepalive_table *table) {
-  struct sigaction action = { .sa_sigaction = on_sigbus,
-    .sa_flags = SA_SIGINFO };
+static struct keepalive_slot *pop(struct keepalive_table *table) {
+  uint64_t head = atomic_load(&table->free);
+  uint32_t next;
 
-  if (guarded == NULL) {
-    (void) sigemptyset(&action.sa_mask);
-    (void) sigaction(SIGBUS, &action, &unguarded);
-  }
-  guarded = table;
-}
-
-static void unguard(const struct keepalive_table *table) {
-  if (guarded == table) {
-    (void) sigaction(SIGBUS, &unguarded, NULL);
-    guarded = NULL;
-  }
-}
-
-/* All of it: what a file system that is full has no room for is told by SIGBUS
- * later on.
- */
-static int make_room(int fd) {
-  off_t size = (off_t) sizeof(struct keepalive_table);
-
-#if defined(__linux__)
-  if (fallocate(fd, 0, 0, size) == 0) {
-    return 0;
-  }
-
-  if (errno != EOPNOTSUPP) {
-    return -1;
-  }
-#endif
-  return ftruncate(fd, size);
-}
-
-/* The file must be nobody else's, and have the size of this layout or be new.
- */
-static int check_file(int fd) {
-  struct stat st;
-
-  if (fstat(fd, &st) < 0) {
-    return -1;
-  }
-
-  if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) {
-    errno = EPERM;
-    return -1;
-  }
-
-  if (st.st_size == 0) {
-    return make_room(fd);
-  }
-
-  if (st.st_size != (off_t) sizeof(struct keepalive_table)) {
-    errno = EILSEQ;
-    return -1;
-  }
-
-  return 0;
-}
-
-static struct keepalive_table *map_file(int fd) {
-  struct keepalive_table *table;
-  uint32_t fresh = 0;
-
-  table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (table == MAP_FAILED) {
-    return NULL;
-  }
-
-  guard(table);
-  if (atomic_compare_exchange_strong(&table->magic, &fresh, TABLE_MAGIC)) {
-    table->since = (int64_t) time(NULL);
-
-  } else if (fresh != TABLE_MAGIC) {
-    keepalive_table_close(table);
-    errno = EILSEQ;
-    return NULL;
-  }
-
-  return table;
-}
-
-struct keepalive_table *keepalive_table_open(const char *path) {
-  struct keepalive_table *table = NULL;
-  int attempt, fd, xerrno = 0;
-
-  /* A table of another version is replaced. */
-  for (attempt = 0; attempt < 2 && table == NULL; attempt++) {
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
+  do {
+    if (NUMBER(head) == 0 || NUMBER(head) > KEEPALIVE_SLOTS) {
       return NULL;
     }
+    next = atomic_load(&table->slot[NUMBER(head) - 1].next);
+  } while (
+    !atomic_compare_exchange_weak(&table->free, &head, CHANGED(head, next)));
 
-    if (check_file(fd) == 0) {
-      table = map_file(fd);
+  return &table->slot[NUMBER(head) - 1];
+}
+
+/* The first slot that was never in use. Its page is not touched before. */
+static struct keepalive_slot *take_fresh(struct keepalive_table *table) {
+  uint32_t used = atomic_load(&table->used);
+
+  do {
+    if (used >= KEEPALIVE_SLOTS) {
+      return NULL;
     }
+  } while (!atomic_compare_exchange_weak(&table->used, &used, used + 1));
 
-    xerrno = errno;
-    (void) close(fd);
-    if (table == NULL && (xerrno != EILSEQ || unlink(path) < 0)) {
-      break;
-    }
-  }
-
-  errno = xerrno;
-  return table;
+  return &table->slot[used];
 }
 
-void keepalive_table_close(struct keepalive_table *table) {
-  unguard(table);
-  (void) munmap(table, sizeof(*table));
+void keepalive_table_start(struct keepalive_table *table, int64_t now) {
+  int64_t none = 0;
+
+  (void) atomic_compare_exchange_strong(&table->since, &none, now);
 }
 
-static int is_alive(int32_t pid) {
-  return pid != 0 && (kill(pid, 0) == 0 || errno == EPERM);
-}
+/* Field 22 of stat, counted after the name, which may contain anything. */
+static uint32_t start_of(int pid) {
+  char path[32], text[1024], *field;
+  FILE *file;
+  size_t len;
 
-static int take(struct keepalive_slot *slot, int32_t from, pid_t pid) {
-  if (!atomic_compare_exchange_strong(&slot->pid, &from, (int32_t) pid)) {
+  snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+  file = fopen(path, "re");
+  if (file == NULL) {
     return 0;
   }
 
-  memset(
-    (char *) slot + sizeof(slot->pid), 0, sizeof(*slot) - sizeof(slot->pid));
-  return 1;
+  len = fread(text, 1, sizeof(text) - 1, file);
+  (void) fclose(file);
+  text[len] = '\0';
+  field = strrchr(text, ')');
+  for (int i = 2; field != NULL && i < 22; i++) {
+    field = strchr(field + 1, ' ');
+  }
+
+  return field != NULL ? (uint32_t) strtoull(field, NULL, 10) : 0;
+}
+
+uint64_t keepalive_table_owner(int pid) {
+  uint32_t start = start_of(pid);
+
+  return start != 0 ? (uint64_t) (uint32_t) pid << 32 | start : 0;
 }
 
 struct keepalive_slot *keepalive_table_claim(
-  struct keepalive_table *table, pid_t pid) {
-  unsigned int i, pass, home = (unsigned int) pid % KEEPALIVE_SLOTS;
-
-  /* A session that was killed leaves its slot taken: they are looked for only
-   * when nothing is free, or when the dead one had our own number.
-   */
-  for (pass = 0; pass < 2; pass++) {
-    for (i = 0; i < KEEPALIVE_SLOTS; i++) {
-      struct keepalive_slot *slot = &table->slot[(home + i) % KEEPALIVE_SLOTS];
-      int32_t owner = atomic_load(&slot->pid);
-
-      if ((owner == 0 || owner == (int32_t) pid ||
-            (pass == 1 && !is_alive(owner))) &&
-          take(slot, owner, pid)) {
-        return slot;
-      }
-    }
-  }
-
-  return NULL;
-}
-
-void keepalive_table_release(struct keepalive_slot *slot) {
-  atomic_store(&slot->pid, 0);
-}
-
-int keepalive_table_in_use(struct keepalive_slot *slot) {
-  int32_t owner = atomic_load(&slot->pid);
+  struct keepalive_table *table, uint64_t owner) {
+  struct keepalive_slot *slot;
 
   if (owner == 0) {
-    return 0;
+    return NULL;
   }
 
-  if (!is_alive(owner)) {
-    atomic_compare_exchange_strong(&slot->pid, &owner, 0);
-    return 0;
+  slot = pop(table);
+  if (slot == NULL) {
+    slot = take_fresh(table);
   }
 
-  return 1;
+  if (slot != NULL) {
+    atomic_store(&slot->began, 0);
+    atomic_store(&slot->owner, owner);
+  }
+
+  return slot;
 }
 
-void keepalive_table_bury(
-  struct keepalive_table *table, const struct keepalive_death *death) {
-  uint64_t number = atomic_fetch_add(&table->deaths, 1);
+void keepalive_table_release(
+  struct keepalive_table *table, struct keepalive_slot *slot, uint64_t owner) {
+  /* Only one process releases the slot: its owner, or one that found the owner
+   * gone. */
+  if (owner != 0 && atomic_compare_exchange_strong(&slot->owner, &owner, 0)) {
+    push(table, slot);
+  }
+}
 
-  table->death[number % KEEPALIVE_DEATHS] = *death;
+void keepalive_table_inspect(
+  struct keepalive_table *table, unsigned int count) {
+  uint32_t used = atomic_load(&table->used);
+
+  for (unsigned int i = 0; i < count && used > 0 && used <= KEEPALIVE_SLOTS;
+       i++) {
+    struct keepalive_slot *slot =
+      &table->slot[atomic_fetch_add(&table->inspected, 1) % used];
+    uint64_t owner = atomic_load(&slot->owner);
+
+    if (owner != 0 && keepalive_table_owner((int) (owner >> 32)) != owner) {
+      keepalive_table_release(table, slot, owner);
+    }
+  }
+}
+
+bool keepalive_table_in_use(
+  struct keepalive_table *table, struct keepalive_slot *slot) {
+  uint64_t owner = atomic_load(&slot->owner);
+
+  if (owner == 0) {
+    return false;
+  }
+
+  if (kill((pid_t) (owner >> 32), 0) == 0 || errno == EPERM) {
+    return true;
+  }
+
+  keepalive_table_release(table, slot, owner);
+  return false;
 }

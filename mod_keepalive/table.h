@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - what all sessions tell the daemon, in shared memory
+ * mod_keepalive - the table that sessions share with the daemon
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,71 +13,73 @@
 #define KEEPALIVE_TABLE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "method.h"
+#include "network.h"
+#include "result.h"
 #include "rule.h"
 
-#define KEEPALIVE_SLOTS      1024
-#define KEEPALIVE_DEATHS     8
-#define KEEPALIVE_CLIENT_LEN 46 /* INET6_ADDRSTRLEN */
-#define KEEPALIVE_WHEN_LEN   16
+#define KEEPALIVE_SLOTS  8192
+#define KEEPALIVE_LAYOUT 3 /* changes with struct keepalive_table */
 
-/* A session in transfer.  Only the session itself writes, but for pid. */
+#define KEEPALIVE_COMMAND_LEN 8
+
+/* A session. Only the session itself writes to it, except for owner and
+ * next. */
 struct keepalive_slot {
-  _Atomic int32_t pid; /* 0: free */
+  _Atomic uint64_t owner; /* see keepalive_table_owner(); 0: free */
+  _Atomic uint32_t next;  /* of a free slot: the number of the next one, or 0 */
+  _Atomic uint32_t sent;  /* payload keepalives during this transfer */
+  _Atomic uint64_t skipped[KEEPALIVE_RESULTS];
+  _Atomic int64_t began; /* of this transfer (time_t), 0: none */
   uint32_t interval;
-  int64_t began; /* time_t */
-  _Atomic uint32_t sent;
-  _Atomic uint32_t skipped[KEEPALIVE_RESULTS];
-  char client[KEEPALIVE_CLIENT_LEN];
-  char command[KEEPALIVE_WHEN_LEN];
-  char method[KEEPALIVE_WHEN_LEN];
-};
-
-/* A control connection whose path died. */
-struct keepalive_death {
-  int64_t when;      /* time_t */
-  uint32_t silent;   /* seconds without a sign of the peer when given up */
-  uint32_t idle;     /* the path was gone after at most so many idle seconds */
-  uint32_t survived; /* and had survived so many before; 0: not known */
-  uint32_t advice;   /* the interval to try; 0: none would have helped */
-  char client[KEEPALIVE_CLIENT_LEN];
-  char during[KEEPALIVE_WHEN_LEN];
+  unsigned char client[16]; /* an IPv6 address; IPv4 is mapped */
+  char command[KEEPALIVE_COMMAND_LEN];
+  char method[KEEPALIVE_COMMAND_LEN];
 };
 
 struct keepalive_table {
-  _Atomic uint32_t magic;
-  int64_t since;                             /* time_t */
-  _Atomic uint64_t transfers;                /* commands that were kept alive */
-  _Atomic uint64_t sent[KEEPALIVE_NONE + 1]; /* by enum keepalive_method */
+  _Atomic int64_t since;      /* time_t, 0: not begun */
+  _Atomic uint64_t free;      /* number of the first slot that is free again,
+                               * and how often that changed */
+  _Atomic uint32_t used;      /* slots below this one have been in use */
+  _Atomic uint32_t inspected; /* the slot that was checked last */
+  _Atomic uint64_t transfers;
+  _Atomic uint64_t sent[KEEPALIVE_METHODS];
   _Atomic uint64_t skipped[KEEPALIVE_RESULTS];
-  _Atomic uint64_t broken; /* replies that could not be kept: see reply.h */
-  _Atomic uint64_t deaths; /* all of them; the last few are kept */
-  struct keepalive_death death[KEEPALIVE_DEATHS];
+  _Atomic uint64_t
+    broken;              /* replies that could not be completed: see reply.h */
+  _Atomic uint64_t gone; /* clients that were given up */
+  _Atomic uint64_t forgotten; /* connections that a path had forgotten */
+  _Atomic uint64_t first;     /* the address of the first client, and ... */
+  _Atomic uint32_t same;    /* ... how many clients after it had the same one */
+  _Atomic uint32_t advised; /* method reply was recommended */
+  struct keepalive_network network[KEEPALIVE_NETWORKS];
   struct keepalive_slot slot[KEEPALIVE_SLOTS];
 };
 
-/* The table in this file, shared by a daemon and all its sessions; made if it
- * is not there.  Returns NULL with errno.
- */
-struct keepalive_table *keepalive_table_open(const char *path);
+/* To be called when the memory is new, and again whenever it is found. */
+void keepalive_table_start(struct keepalive_table *table, int64_t now);
 
-void keepalive_table_close(struct keepalive_table *table);
+/* Identifies a process by its number and its start time; 0 if there is none.
+ * Needs /proc, so a session calls this before it changes its root. */
+uint64_t keepalive_table_owner(int pid);
 
-/* A slot for this process, zeroed; NULL when there is none left.  A slot whose
- * owner is gone counts as free.
- */
+/* Claims a slot for this process; NULL if none is free. The cost does not
+ * depend on how many are in use. */
 struct keepalive_slot *keepalive_table_claim(
-  struct keepalive_table *table, pid_t pid);
+  struct keepalive_table *table, uint64_t owner);
 
-void keepalive_table_release(struct keepalive_slot *slot);
+void keepalive_table_release(
+  struct keepalive_table *table, struct keepalive_slot *slot, uint64_t owner);
 
-/* Is a live process in this slot? */
-int keepalive_table_in_use(struct keepalive_slot *slot);
+/* A killed session does not release its slot. This frees those among the next
+ * COUNT slots, in turn, whose owner has ended. */
+void keepalive_table_inspect(struct keepalive_table *table, unsigned int count);
 
-void keepalive_table_bury(
-  struct keepalive_table *table, const struct keepalive_death *death);
+/* Whether a live process owns this slot. If not, the slot is freed. */
+bool keepalive_table_in_use(
+  struct keepalive_table *table, struct keepalive_slot *slot);
 
 #endif

@@ -202,6 +202,39 @@ push @scenarios, ['unloaded and loaded again', sub {
   Scenarios::check($log !~ /signal 11|abnormal|keepalive.*cannot/, 'and nothing broke', $log);
 }];
 
+# TLSRenegotiate asks for new keys during a transfer: tickets go on, and a client
+# that reads its control connection may answer at once.
+my $renegotiating = Server->start(
+  modules => [qw(mod_tls mod_keepalive)],
+  config  => sub { config($_[0]) . "TLSRenegotiate ctrl 3 timeout 300 required off\n" },
+);
+$renegotiating->file('ten', size => 10 * $RATE);
+for my $reads (0, 1) {
+  push @scenarios, ['key updates, a client that ' . ($reads ? 'reads' : 'does not read') . ' its control connection', sub {
+    my $c = Client->connect('127.0.0.1', $renegotiating->port)->auth_tls(SSL_version => 'TLSv1_3')->login;
+    $c->cmd('TYPE I');
+    my ($host, $port) = $c->pasv;
+    my $data = $c->data($host, $port);
+    $c->cmd('RETR ten');
+    $data = $c->data_tls($data);
+    $_->blocking(0) for $data, $c->{socket};
+    my ($got, $end) = (0, time + 60);
+    while (time < $end) {
+      my $more = sysread $data, my $bytes, 1 << 16;
+      last if defined $more && $more == 0;
+      $more ? $got += $more : sleep 0.02;
+      $c->{socket}->peek(my $nothing, 1) if $reads;
+    }
+    $c->{socket}->blocking(1);
+    close $data;
+    Scenarios::check($got == 10 * $RATE, 'all bytes come', $got);
+    Scenarios::check(($c->reply)[0] == 226, '... and the 226');
+    Scenarios::check(($c->cmd('NOOP'))[0] == 200, '... and the session goes on');
+    my ($sent) = Server::slurp($renegotiating->dir . '/transfers') =~ /.*^RETR tcp\+tls (\d+)$/ms;
+    Scenarios::check(($sent // 0) >= 5, '... and tickets were sent to the end', $sent);
+  }];
+}
+
 # Every session is a daemon of its own.
 my $inetd = Server->new(modules => [qw(mod_tls mod_keepalive)], config => sub { config($_[0]) . "ServerType inetd\n" });
 my $listen = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => $inetd->port, Listen => 5, ReuseAddr => 1) or die $@;

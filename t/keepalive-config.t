@@ -21,8 +21,7 @@ my @bad = (
   ['KeepaliveEngine on off'      => qr/KeepaliveEngine: .*one parameter/],
   ["<Anonymous ~ftp>\nKeepaliveEngine on\n</Anonymous>" => qr/KeepaliveEngine: .*not allowed in <Anonymous>/],
   ["<Directory /tmp>\nKeepaliveEngine on\n</Directory>" => qr/KeepaliveEngine: .*not allowed in <Directory>/],
-  ['KeepaliveRule'               => qr/KeepaliveRule: expected <class>\|\* interval <duration>/],
-  ['KeepaliveRule *'             => qr/KeepaliveRule: '\*': expected interval/],
+  ['KeepaliveRule'               => qr/KeepaliveRule: expected <class>\|\*/],
   ['KeepaliveRule * 60'          => qr/KeepaliveRule: '60': expected interval/],
   ['KeepaliveRule * interval'    => qr/KeepaliveRule: 'interval' needs a value/],
   ['KeepaliveRule * interval 0'  => qr/KeepaliveRule: interval '0': expected a duration from 1s to 32767s/],
@@ -34,7 +33,7 @@ my @bad = (
   ['KeepaliveRule * interval 5 deadline 2d'  => qr/KeepaliveRule: deadline '2d': expected a duration/],
   ['KeepaliveRule * interval 5 interval 6'   => qr/KeepaliveRule: 'interval' is allowed once/],
   ['KeepaliveRule * interval 5 every 6'      => qr/KeepaliveRule: 'every': expected interval <duration>, method/],
-  ['KeepaliveRule * method tcp'  => qr/KeepaliveRule: '\*': expected interval/],
+  ['KeepaliveRule * method none deadline 60s' => qr/KeepaliveRule: deadline '60s': needs probes, and method none sends none/],
   ['KeepaliveRule *lan interval 5'           => qr/KeepaliveRule: class '\*lan': expected the name of a <Class>/],
   ["<Limit RETR>\nKeepaliveRule * interval 5\n</Limit>" => qr/KeepaliveRule: .*not allowed in <Limit>/],
   ['KeepaliveLog'                => qr/KeepaliveLog: .*an absolute path, or none/],
@@ -45,7 +44,7 @@ my @bad = (
   ['KeepaliveControlsACLs status allow'            => qr/KeepaliveControlsACLs: expected <actions>\|all allow\|deny user\|group/],
   ['KeepaliveControlsACLs status permit user root' => qr/KeepaliveControlsACLs: 'permit': expected allow or deny/],
   ['KeepaliveControlsACLs status allow host root'  => qr/KeepaliveControlsACLs: 'host': expected user or group/],
-  ['KeepaliveControlsACLs restart allow user root' => qr/KeepaliveControlsACLs: action 'restart': expected status or all/],
+  ['KeepaliveControlsACLs restart allow user root' => qr/KeepaliveControlsACLs: action 'restart': expected all, status/],
   ["<Global>\nKeepaliveControlsACLs all allow user root\n</Global>" => qr/KeepaliveControlsACLs: .*not allowed in <Global>/],
 );
 
@@ -53,6 +52,9 @@ my $class = "<Class lan>\nFrom 192.168.0.0/16\n</Class>\n";
 my @good = (
   'KeepaliveEngine on',
   'KeepaliveEngine off',
+  'KeepaliveRule *',
+  'KeepaliveRule * method tcp',
+  'KeepaliveRule * deadline 10s',
   'KeepaliveRule * interval 60s',
   "${class}KeepaliveRule lan interval 5m method tcp",
   'KeepaliveRule * interval 00:05:00 method auto',

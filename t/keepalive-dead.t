@@ -7,7 +7,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Client;
-use JSON::PP ();
 use NatLab;
 use Scenarios;
 use Server;
@@ -85,29 +84,30 @@ sub stuck {
 
   $lab->nft("table ip cut {\n chain forward {\n type filter hook forward priority -10; policy drop;\n }\n}\n");
   my ($start, %gone) = time;
-  while (time < $start + $DEADLINE + 4 and keys %gone < keys %what) {
+  while (time < $start + $DEADLINE + 10 and keys %gone < keys %what) {
     my %alive = map { $_ => 1 } $server->children;
     $gone{$_} //= time - $start for grep { !$alive{$_} } keys %what;
     sleep 0.02;
   }
   # A session under a sanitizer on a busy machine may come late to its timer.
-  my $late = $ENV{SANITIZE} ? 2 : 1;
+  my $late = $ENV{SANITIZE} ? 2.5 : 1.5;
   for my $pid (sort { $what{$a} cmp $what{$b} } keys %what) {
     my $after = $gone{$pid} // 999;
-    cmp_ok($after, '<=', $DEADLINE + $late, sprintf '%s: the session ends after %.1f s', $what{$pid}, $after);
+    cmp_ok($after, '<=', $DEADLINE + $late + ($what{$pid} =~ /sendfile/ ? 5 : 0), sprintf '%s: the session ends after %.1f s', $what{$pid}, $after);
   }
   my @log = keepalive_log($server);
-  is(scalar(grep { /the path to 198.51.100.50 died during (RETR|STOR|LIST|silence): no sign of the client for [567]s/ } @log),
-    scalar(keys %what), '... and the log says of each what died, after how many seconds') or diag @log;
-  is(scalar(grep { /it had survived a silence of \ds before, so no interval would have helped/ } @log),
-    scalar(keys %what), '... and that the interval was not the cause');
-  my $report = JSON::PP::decode_json(($server->ctl('keepalive', 'status', 'json'))[1]);
-  is($report->{died}, scalar(keys %what), 'ftpdctl keepalive status has them') or diag explain $report;
-  is($report->{forgotten}, undef, '... and does not blame the path');
+  is(scalar(grep { /(?:RETR|STOR|LIST|silence) by 198.51.100.50: no answer for (?:[567]|8|9|10|11)s, so the session ends: the client is gone/ } @log),
+    scalar(keys %what), '... and the log says of each that the client was not heard, for how many seconds') or diag @log;
+  is((grep { length > 160 } map { s/^.*?\]: //r } @log), 0, '... in at most 160 characters');
+  my $report = $server->ctl_json('keepalive', 'status');
+  is($report->{gone}, scalar(keys %what), 'ftpdctl keepalive status counts them') or diag explain $report;
+  is($report->{forgotten}, 0, '... and does not blame the path');
+  is_deeply($report->{networks}, [], '... nor says anything of the network');
   $lab->nft("delete table ip cut\n");
 }
 
-# A client that does not read: TimeoutStalled, as without the module.
+# A client that does not read: TimeoutStalled, as without the module. With
+# sendfile ProFTPD itself starts it anew at each of its alarms: it may end late.
 {
   my $limit = 4;
   my $server = server(stall => "KeepaliveRule * interval 1s method reply\nTimeoutStalled $limit\n");
@@ -119,7 +119,8 @@ sub stuck {
       my $start = time;
       my ($code) = $c->reply(30);
       my $after = time - $start;
-      Scenarios::check(defined $code && $code == 0 && $after < $limit + 2 + !!$ENV{SANITIZE},
+      my $most = ($what eq 'RETR big' ? 3 * $limit : $limit) + 2 + !!$ENV{SANITIZE};
+      Scenarios::check(defined $code && $code == 0 && $after < $most,
         sprintf('with a keepalive every second TimeoutStalled ends it, after %.1f s', $after), $code // 'still there');
     }];
   }

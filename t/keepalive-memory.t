@@ -1,5 +1,7 @@
 #!/usr/bin/perl
-# The private memory that the engine costs a session, against the engine off.
+# The private memory that the engine costs a session, against the engine off,
+# and the daemon, against one without the module.
+#
 # The whole price, against a daemon without the module, is printed besides: 8 to
 # 12 kB were seen, one page for the module's own variables and one or two of the
 # heap, where what ProFTPD keeps of a module moves other things to pages that
@@ -27,7 +29,7 @@ sub private_bytes {
   return 1024 * sum0 @private;
 }
 
-# The median over sessions that have had a transfer.
+# The median over sessions that have had a transfer, and the daemon.
 sub measure {
   my ($modules, $config) = @_;
   my $server = Server->start(modules => ['mod_tls', @$modules], config => Server::tls() . $config);
@@ -37,8 +39,9 @@ sub measure {
     die 'transfer' unless ($c->retr('some'))[0] == 226;
   }
   my $bytes = median(map { private_bytes($_) } $server->children);
-  $_->quit for @clients;
-  return $bytes;
+  $_->leave for @clients;
+  Net::wait_for(sub { !$server->children }, 10);
+  return [$bytes, private_bytes($server->pid)];
 }
 
 # Where the pages of a daemon fall changes from start to start, by one or two
@@ -51,9 +54,11 @@ for (1 .. 3) {
   push @off,  measure(['mod_keepalive'], "KeepaliveEngine off\n");
   push @on,   measure(['mod_keepalive'], "KeepaliveEngine on\nKeepaliveRule * interval 1s deadline 60s\n");
 }
-my ($none, $off, $on) = map { median(@$_) } \(@none, @off, @on);
+my ($none, $off, $on) = map { median(map { $_->[0] } @$_) } \(@none, @off, @on);
+my ($without, $with) = map { median(map { $_->[1] } @$_) } \(@none, @on);
 diag sprintf 'private memory of a session: %d kB without the module, %+d kB with it loaded, %+d kB with the engine on',
   map { $_ / 1024 } $none, $off - $none, $on - $none;
 cmp_ok($on - $off, '<', 8192, sprintf 'the engine costs a session %d kB of private memory', ($on - $off) / 1024);
+cmp_ok($with - $without, '<', 60 << 10, sprintf '... and the daemon %d kB', ($with - $without) / 1024);
 
 done_testing;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # The TCP options of the control connection as the kernel has them: what a rule
-# sets for a transfer, who gets which rule, and that every end puts back what
-# was there.
+# sets after the login, once, for the whole session; who gets which rule; and
+# that HOST puts back what was there.
 
 use strict;
 use warnings;
@@ -9,16 +9,18 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use Client;
+use IO::Select;
 use Server;
 use SocketOf;
 use Test::More;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(time);
 
 my $why = Server::unavailable();
 plan skip_all => $why if $why;
 
 # SO_KEEPALIVE, idle, between, count, user timeout.
 my $STOCK = '1 1234 77 5 0';
+my $PROBES = '1 100 100 9 0';
 
 my $server = Server->start(
   modules => [qw(mod_tls mod_copy mod_digest mod_ifsession mod_keepalive)],
@@ -68,6 +70,26 @@ KeepaliveRule lan interval 20s method tcp
   ServerName off
   AuthOrder mod_auth_file.c
   AuthUserFile $self->{dir}/passwd
+  SocketOptions keepalive 1234:5:77
+  TransferRate RETR 200
+</VirtualHost>
+<VirtualHost $self->{bind}>
+  Port $self->{port}
+  ServerAlias default.example
+  ServerName default
+  AuthOrder mod_auth_file.c
+  AuthUserFile $self->{dir}/passwd
+  KeepaliveEngine on
+  TransferRate RETR 200
+</VirtualHost>
+<VirtualHost $self->{bind}>
+  Port $self->{port}
+  ServerAlias deadline.example
+  ServerName deadline
+  AuthOrder mod_auth_file.c
+  AuthUserFile $self->{dir}/passwd
+  KeepaliveEngine on
+  KeepaliveRule * interval 30s deadline 3m
   TransferRate RETR 200
 </VirtualHost>
 EOC
@@ -91,6 +113,15 @@ sub session {
 
 sub now { SocketOf::options($_[0]{seen}) }
 
+# All that the options are until something can be read, or for as long as this.
+sub until_reply {
+  my ($c, $seconds) = @_;
+  my $end = time + $seconds;
+  my %seen;
+  do { $seen{ now($c) } = 1 } until IO::Select->new($c->{socket})->can_read(0.02) or time > $end;
+  return join ', ', sort keys %seen;
+}
+
 # A transfer that is under way: its data connection.
 sub transfer {
   my ($c, $command) = @_;
@@ -111,25 +142,29 @@ sub becomes {
 sub governed {
   my ($want, $what, %opt) = @_;
   my $c = session(%opt);
-  my $data = transfer($c, 'RETR some');
   is(now($c), $want, $what);
+  my $data = transfer($c, 'RETR some');
   1 while sysread $data, my $bytes, 65536;
   close $data;
-  ok(($c->reply)[0], '... the transfer ends');
-  becomes($c, $STOCK, '... and all is as before');
+  ok(($c->reply)[0], '... a transfer ends');
+  becomes($c, $want, '... and it is the same');
   $c->quit;
 }
 
 {
-  my $c = session();
-  is(now($c), $STOCK, 'after login the options are those of SocketOptions');
+  my $c = Client->connect('127.0.0.1', $server->port);
+  $c->{seen} = SocketOf::control($c->{socket}->sockport, $server->children);
+  is(now($c), $STOCK, 'before the login the options are those of SocketOptions');
+  $c->login;
+  is(now($c), $PROBES, 'after it a probe follows 100 s of silence');
+  $c->cmd('TYPE I');
 
   for my $way ('RETR big', 'STOR new', 'APPE new') {
     my $data = transfer($c, $way);
-    is(now($c), '1 100 100 9 0', "$way: a probe after 100 s of silence");
+    like(now($c), qr/^1 (?:100|[1-9]\d?) (?:100|[1-9]\d?) \d+ 0$/, "$way: there are probes, at most 100 s apart");
     close $data;
     $c->reply;
-    becomes($c, $STOCK, "... and all is as before when it has ended");
+    becomes($c, $PROBES, '... and the same as before when it has ended');
   }
 
   my $data = transfer($c, 'RETR big');
@@ -137,32 +172,26 @@ sub governed {
   close $data;
   is($code, 426, 'ABOR ends a transfer');
   is(($c->reply)[0], 226, '... with the replies of stock');
-  becomes($c, $STOCK, '... and all is as before');
+  becomes($c, $PROBES, '... and all is as before');
 
   $data = transfer($c, 'RETR big');
   setsockopt $data, Socket::SOL_SOCKET(), Socket::SO_LINGER(), pack 'ii', 1, 0;
   close $data;
   like(($c->reply)[0], qr/^4/, 'a data connection that is reset ends a transfer');
-  becomes($c, $STOCK, '... and all is as before');
+  becomes($c, $PROBES, '... and all is as before');
 
-  $data = transfer($c, 'RETR big');
-  is(($c->cmd('NOOP'))[0], 200, 'a command within a transfer is answered');
-  is(now($c), '1 100 100 9 0', '... and does not end its keepalive');
-  close $data;
-  $c->reply;
-
-  is(($c->cmd('RETR nothing'))[0], 550, 'a transfer that does not begin');
-  is(now($c), $STOCK, '... leaves nothing behind');
-
-  for my $silent ('XMD5 huge', 'XSHA1 huge', 'SITE CPFR huge', 'SITE CPTO copy', 'NOOP') {
+  # Commands that are silent for long, those of no list as well.
+  my ($host, $port) = $c->pasv;
+  for my $silent ('RETR big', 'XMD5 huge', 'SITE CPFR huge', 'SITE CPTO copy', 'RNFR copy', 'RNTO other', 'NOOP') {
     $c->send($silent);
-    my $lasts = $silent =~ /XMD5|XSHA1|CPTO/;
-    my $seen = Net::wait_for(sub { now($c) ne $STOCK }, $lasts ? 5 : 0.2);
-    ok($lasts ? $seen : !$seen, $lasts ? "$silent is silent for long: probes are on" : "$silent is not: nothing changes");
+    is(until_reply($c, $silent =~ /^RETR/ ? 0.5 : 60), $PROBES, "$silent: there are probes until the reply");
+    if ($silent =~ /^RETR/) {
+      close $c->data($host, $port);
+      $c->reply;
+    }
     $c->reply(60);
-    becomes($c, $STOCK, '... and all is as before') if $lasts;
   }
-  unlink $server->home . '/copy';
+  unlink $server->home . '/other';
   is(($c->quit)[0], 221, 'the session ends in the usual way');
 }
 
@@ -174,21 +203,15 @@ governed('1 40 40 22 0', '... also by class', user => 'never', from => '127.0.0.
 governed($STOCK, '... and method none sets nothing', user => 'never');
 governed('1 50 50 18 0', 'HOST leads to the rule of the named server', host => 'other.example');
 governed('1 100 100 9 0', 'over TLS it is the same', tls => 1);
-
-{
-  my $c = session(host => 'off.example');
-  my $was = now($c);
-  my $data = transfer($c, 'RETR big');
-  is(now($c), $was, 'HOST to a server with the engine off: nothing is set');
-  close $data;
-  $c->reply;
-  $c->quit;
-}
+governed('1 25 25 36 0', 'no rule: a probe after 25 s', host => 'default.example');
+governed($STOCK, 'HOST to a server with the engine off: nothing is set', host => 'off.example');
+governed('1 30 30 5 179500', 'with a deadline TCP gives up a client that is silent for so long',
+  host => 'deadline.example');
 
 my @log = split /\n/, Server::slurp("$server->{dir}/transfers");
 ok((grep { $_ eq 'RETR tcp 0' } @log), 'LogFormat has the method: tcp on plain FTP');
 ok((grep { /^RETR tcp\+tls \d+$/ } @log), '... tcp+tls on TLS 1.3');
 ok((grep { $_ eq 'RETR none 0' } @log), '... and none');
-unlike($server->log, qr/mod_keepalive/, 'the log has nothing to say about any of it');
+unlike($server->log, qr/mod_keepalive(?!\S* in force )/, 'the log has nothing to say about any of it');
 
 done_testing;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # HAProxy in TCP mode that cuts a control connection without payload for 3
 # seconds: what carries payload survives a transfer of 7 seconds, what does not
-# is cut.  The data connections are direct.
+# is cut. The data connections are direct.
 
 use strict;
 use warnings;
@@ -12,6 +12,7 @@ use Digest::MD5 qw(md5_hex);
 use File::Path qw(make_path);
 use POSIX ();
 use RealClients;
+use Seed;
 use Server;
 use Test::More;
 

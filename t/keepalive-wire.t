@@ -130,12 +130,15 @@ for my $name (sort keys %case) {
     cmp_ok((grep { $_ == $opening } @payload), '<=', 1, '... one of them opens the reply');
     is((grep { $_ != 1 + $framing && $_ != $opening } @payload), 0, "... the others have one byte each" . ($framing ? " in a record of its own: @payload" : ''));
   }
-  is(scalar(between($case, $end + 0.3, $later)), 0, '... and in idle seconds afterwards nothing');
+  my @idle = between($case, $end + 0.3, $later);
+  is((grep { $_->[1] > 0 } @idle), 0, '... and in idle seconds afterwards no payload');
+  my $probes = $name =~ /^none/ ? @idle == 0 : @idle >= 2 && @idle <= 4;
+  ok($probes, $name =~ /^none/ ? '... and no probes' : '... but probes: ' . @idle);
 }
 $_->{c}->quit for values %case;
 
 # After login: the same system calls as with the engine off, for commands
-# without a transfer.  Also with a deadline.
+# without a transfer. Also with a deadline.
 sub calls {
   my ($user, $name) = @_;
   my %known = map { $_ => 1 } $server->children;

@@ -13,6 +13,7 @@
 
 static char stream[STREAM_SIZE];
 static size_t stream_len;
+static unsigned int misfits; /* replies that needed more room, or far less */
 
 static void out(const char *text, size_t len) {
   memcpy(stream + stream_len, text, len);
@@ -23,7 +24,7 @@ static void out(const char *text, size_t len) {
 /* What a write of ProFTPD's becomes. */
 static enum keepalive_reply_fate write_line(struct keepalive_reply *reply,
     const char *text, int foreign) {
-  size_t len = strlen(text);
+  size_t len = strlen(text), room, expected;
   enum keepalive_reply_fate fate;
   char joined[4096];
 
@@ -38,7 +39,10 @@ static enum keepalive_reply_fate write_line(struct keepalive_reply *reply,
       break;
 
     case KEEPALIVE_REPLY_JOIN:
+      room = keepalive_reply_join_size(reply, len);
+      expected = len + reply->held_len;
       len = keepalive_reply_join(reply, text, len, joined);
+      misfits += len > room || room > expected + 2;
       out(joined, len);
       break;
 
@@ -196,9 +200,8 @@ static void test_broken(void) {
   static const char *const finals[] = { "426 Transfer aborted\r\n",
     "552 Quota\r\n", "250 Fine\r\n", "22 6\r\n", "226", "", "2266 x\r\n" };
   struct keepalive_reply reply;
-  size_t i;
 
-  for (i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
+  for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
     start(&reply);
     grow(&reply, 1);
     is_int(write_line(&reply, finals[i], 0), KEEPALIVE_REPLY_DROP,
@@ -215,5 +218,6 @@ int main(void) {
   test_many_lines();
   test_others();
   test_broken();
+  is_int(misfits, 0, "the room for a reply is what it takes, but two bytes");
   return done_testing();
 }

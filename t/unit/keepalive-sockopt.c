@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 static int same(const struct keepalive_sockopts *a,
-    const struct keepalive_sockopts *b) {
+  const struct keepalive_sockopts *b) {
   return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 static void test_socket(void) {
-  struct keepalive_sockopts odd = { 0, 1234, 56, 7, 8901 };
+  struct keepalive_sockopts odd = { { 1234, 56, 7, 8901, 0 } };
   struct keepalive_sockopts fresh, before, during, now;
   int fd = socket(AF_INET, SOCK_STREAM, 0), fds[2];
 
@@ -26,7 +26,8 @@ static void test_socket(void) {
   keepalive_sockopts_get(fd, &before);
   ok(same(&before, &odd), "and are then as wanted");
 
-  keepalive_sockopts_plan(&before, 60, 300, &during);
+  during = before;
+  keepalive_sockopts_deadline(&during, 60, 300);
   keepalive_sockopts_change(fd, &before, &during);
   keepalive_sockopts_get(fd, &now);
   ok(same(&now, &during), "the kernel takes a plan with a deadline as it is");
@@ -34,17 +35,18 @@ static void test_socket(void) {
   keepalive_sockopts_get(fd, &now);
   ok(same(&now, &before), "and everything is as before afterwards");
 
-  keepalive_sockopts_plan(&before, 60, 0, &during);
-  is_int(during.user_timeout, 8901,
+  during = before;
+  keepalive_sockopts_probe(&during, 60, 60, 900);
+  is_int(during.value[KEEPALIVE_USER_TIMEOUT], 8901,
     "without a deadline TCP_USER_TIMEOUT is left alone");
-  is_int(during.idle, 60, "a probe comes after the interval");
+  is_int(during.value[KEEPALIVE_IDLE], 60, "a probe comes after the interval");
 
-  during.count = 1000000;
-  during.idle = 77;
+  during.value[KEEPALIVE_COUNT] = 1000000;
+  during.value[KEEPALIVE_ON] = 1;
   ok(keepalive_sockopts_change(fd, &before, &during) == -1 && errno == EINVAL,
     "what the kernel refuses is an error");
   keepalive_sockopts_get(fd, &now);
-  is_int(now.idle, 77, "which does not stop the other options");
+  is_int(now.value[KEEPALIVE_ON], 1, "which does not stop the other options");
   close(fd);
 
   ok(pipe(fds) == 0 && keepalive_sockopts_get(fds[0], &now) == -1,
@@ -53,45 +55,48 @@ static void test_socket(void) {
   close(fds[1]);
 }
 
-/* Every interval and deadline up to some minutes, and the largest. */
+/* Every interval and deadline up to some minutes. */
 static void test_plans(void) {
-  static const struct keepalive_sockopts none = { 0 };
-  int interval, deadline, off = 0, late = 0, zero = 0, few = 0;
+  int off = 0, late = 0, zero = 0, few = 0, timeout = 0;
 
-  for (interval = 1; interval <= 300; interval++) {
-    for (deadline = interval + 1; deadline <= 600; deadline++) {
-      struct keepalive_sockopts plan;
-      int left = deadline - interval;
+  for (int interval = 1; interval <= 300; interval++) {
+    for (int deadline = interval + 1; deadline <= 600; deadline++) {
+      struct keepalive_sockopts plan = { { 0 } };
+      int left = deadline - interval, idle, between;
 
-      keepalive_sockopts_plan(&none, (unsigned int) interval,
-        (unsigned int) deadline, &plan);
-      off += (deadline - plan.idle) % plan.between != 0;
-      late += plan.idle > interval;
-      zero += plan.idle < 1 || plan.between < 1 || plan.count < 1;
-      few += (deadline - plan.idle) / plan.between < (left < 5 ? left : 5);
+      keepalive_sockopts_deadline(
+        &plan, (unsigned int) interval, (unsigned int) deadline);
+      idle = plan.value[KEEPALIVE_IDLE];
+      between = plan.value[KEEPALIVE_BETWEEN];
+      off += (deadline - idle) % between != 0;
+      late += idle > interval;
+      zero += idle < 1 || between < 1 || plan.value[KEEPALIVE_COUNT] < 1;
+      few += (deadline - idle) / between < (left < 5 ? left : 5);
+      timeout +=
+        plan.value[KEEPALIVE_USER_TIMEOUT] != (2 * deadline - 1) * 500;
     }
   }
 
   is_int(off, 0, "a probe is always due exactly at the deadline");
   is_int(late, 0, "the first one never later than the interval");
   is_int(zero, 0, "no option is zero");
+  is_int(timeout, 0, "TCP_USER_TIMEOUT is half a second less");
   is_int(few, 0, "five probes are lost before a peer is, where they fit");
 }
 
 static void test_patience(void) {
-  static const struct keepalive_sockopts none = { 0 };
   static const struct {
-    unsigned int interval;
+    unsigned int between;
     int count;
   } cases[] = { { 1, 127 }, { 7, 127 }, { 10, 90 }, { 60, 15 }, { 300, 9 },
     { 32767, 9 } };
-  struct keepalive_sockopts plan;
-  size_t i;
 
-  for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    keepalive_sockopts_plan(&none, cases[i].interval, 0, &plan);
-    is_int(plan.count, cases[i].count,
-      "every %u s: the connection bears %d lost probes", cases[i].interval,
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    struct keepalive_sockopts plan = { { 0 } };
+
+    keepalive_sockopts_probe(&plan, 5, cases[i].between, 900);
+    is_int(plan.value[KEEPALIVE_COUNT], cases[i].count,
+      "every %u s: the connection bears %d lost probes", cases[i].between,
       cases[i].count);
   }
 }

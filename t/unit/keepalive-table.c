@@ -1,236 +1,241 @@
 /*
- * The table that all sessions share: the file, who gets which slot, slots of
- * sessions that are gone, and the last deaths.
+ * The table that all sessions share: who gets which slot, slots of sessions
+ * that are gone, and what it costs when it is full.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "tap.h"
+#include "../../mod_keepalive/network.c"
 #include "../../mod_keepalive/table.c"
 
-#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-static char dir[] = "/tmp/keepalive-table-XXXXXX";
-static char path[64];
+static struct keepalive_table *fresh(void) {
+  struct keepalive_table *table = mmap(NULL, sizeof(*table),
+    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-/* A pid that nobody has any more. */
-static pid_t gone(void) {
+  keepalive_table_start(table, 1000);
+  return table;
+}
+
+/* A process that is there until it is told to go. */
+static pid_t sleeper(void) {
   pid_t pid = fork();
 
   if (pid == 0) {
+    (void) pause();
     _exit(0);
   }
-
-  (void) waitpid(pid, NULL, 0);
   return pid;
 }
 
-static void write_file(size_t size, uint32_t magic) {
-  int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+static void end(pid_t pid) {
+  (void) kill(pid, SIGKILL);
+  (void) waitpid(pid, NULL, 0);
+}
 
-  (void) !ftruncate(fd, (off_t) size);
-  (void) !pwrite(fd, &magic, sizeof(magic), 0);
+static unsigned int in_use(struct keepalive_table *table) {
+  unsigned int count = 0;
+
+  for (unsigned int i = 0; i < KEEPALIVE_SLOTS; i++) {
+    count += keepalive_table_in_use(table, &table->slot[i]);
+  }
+  return count;
+}
+
+/* When a process started, read in another way: field 22, and the name of this
+ * one has no blank. */
+static unsigned long start_time(void) {
+  unsigned long start = 0;
+  FILE *file = fopen("/proc/self/stat", "r");
+
+  if (file != NULL) {
+    for (int i = 1; i < 22; i++) {
+      (void) !fscanf(file, "%*s");
+    }
+    (void) !fscanf(file, "%lu", &start);
+    (void) fclose(file);
+  }
+  return start;
+}
+
+static void test_owners(void) {
+  uint64_t own = keepalive_table_owner(getpid());
+  pid_t pid = sleeper();
+  uint64_t other = keepalive_table_owner(pid);
+  int fd;
+
+  ok(own >> 32 == (uint64_t) getpid(), "an owner has its pid");
+  is_int((uint32_t) own, (uint32_t) start_time(), "and when it started");
+  ok(own == keepalive_table_owner(getpid()), "which stays");
+  ok(other != 0 && other != own, "another process is another owner");
+  end(pid);
+  is_int((long long) keepalive_table_owner(pid), 0, "none when it is gone");
+
+  for (int i = 0; i < 100; i++) {
+    (void) keepalive_table_owner(getpid());
+  }
+  fd = dup(STDOUT_FILENO);
+  ok(fd < 20, "no descriptor stays open: the next one is %d", fd);
   (void) close(fd);
 }
 
-static void test_file(void) {
-  static const struct {
-    const char *what;
-    size_t size;
-    uint32_t magic;
-  } others[] = {
-    { "shorter", sizeof(struct keepalive_table) - 1, TABLE_MAGIC },
-    { "longer", sizeof(struct keepalive_table) + 1, TABLE_MAGIC },
-    { "of another version", sizeof(struct keepalive_table), TABLE_MAGIC + 1 },
-  };
-  struct keepalive_table *table, *again;
-  struct stat st;
-  char other[80];
-  size_t i;
+/* Pages of the table that exist. */
+static unsigned int pages(struct keepalive_table *table) {
+  static unsigned char resident[sizeof(*table) / 4096 + 1];
+  unsigned int count = 0;
 
-  table = keepalive_table_open(path);
-  ok(table != NULL, "the table is made");
-  is_int(stat(path, &st) == 0 ? st.st_mode & 0777 : 0, 0600,
-    "only its owner may read it");
-  ok(table->since > 0, "it knows since when");
-  atomic_store(&table->transfers, 7);
-  again = keepalive_table_open(path);
-  is_int(again != NULL ? (long long) atomic_load(&again->transfers) : -1, 7,
-    "who opens it next sees the same table");
-  keepalive_table_close(again);
-  keepalive_table_close(table);
+  (void) mincore(table, sizeof(*table), resident);
+  for (size_t i = 0; i < sizeof(resident); i++) {
+    count += resident[i] & 1;
+  }
+  return count;
+}
 
-  for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-    write_file(others[i].size, others[i].magic);
-    table = keepalive_table_open(path);
-    ok(table != NULL && atomic_load(&table->transfers) == 0,
-      "a table that is %s is replaced", others[i].what);
-    if (table != NULL) {
-      keepalive_table_close(table);
+static void test_memory(void) {
+  struct keepalive_table *table = fresh();
+
+  is_int(pages(table), 1, "a new table touches one page");
+  (void) keepalive_table_claim(table, keepalive_table_owner(getpid()));
+  ok(pages(table) <= 3, "and the first slot one more");
+}
+
+static void test_claims(void) {
+  struct keepalive_table *table = fresh();
+  uint64_t own = keepalive_table_owner(getpid());
+  static struct keepalive_slot *slots[KEEPALIVE_SLOTS];
+  unsigned int twice = 0, got = 0;
+
+  keepalive_table_start(table, 2000);
+  is_int(table->since, 1000, "a table that is found again is the same");
+  for (got = 0; got < KEEPALIVE_SLOTS; got++) {
+    slots[got] = keepalive_table_claim(table, own);
+    if (slots[got] == NULL) {
+      break;
     }
+    twice += got > 0 && slots[got] == slots[got - 1];
   }
-
-  snprintf(other, sizeof(other), "%s.other", path);
-  (void) !link(path, other);
-  errno = 0;
-  ok(keepalive_table_open(path) == NULL && errno == EPERM,
-    "a file with a second name is refused");
-  (void) unlink(path);
-  errno = 0;
-  ok(symlink(other, path) == 0 && keepalive_table_open(path) == NULL &&
-       errno == ELOOP,
-    "so is a symbolic link");
-  (void) unlink(path);
-  (void) unlink(other);
-  errno = 0;
-  ok(mkdir(path, 0700) == 0 && keepalive_table_open(path) == NULL &&
-       errno == EISDIR,
-    "and a directory");
-  (void) rmdir(path);
-  if (geteuid() == 0) {
-    write_file(0, 0);
-    (void) !chown(path, 1, 1);
-    errno = 0;
-    ok(keepalive_table_open(path) == NULL && errno == EPERM,
-      "and somebody else's file");
-    (void) unlink(path);
-  }
+  is_int(got, KEEPALIVE_SLOTS, "all slots can be had, also over 1,024");
+  is_int(twice, 0, "none of them twice");
+  is_int(in_use(table), KEEPALIVE_SLOTS, "all are in use");
+  ok(keepalive_table_claim(table, own) == NULL, "then there is none left");
+  keepalive_table_release(table, slots[77], own);
+  is_int(in_use(table), KEEPALIVE_SLOTS - 1, "one is given back");
+  keepalive_table_release(table, slots[77], own);
+  ok(keepalive_table_claim(table, own) == slots[77], "and had again");
+  ok(keepalive_table_claim(table, own) == NULL, "once");
+  ok(keepalive_table_claim(table, 0) == NULL, "nobody gets none");
 }
 
-static void test_slots(void) {
-  static struct keepalive_table table;
-  struct keepalive_slot *slot, *second;
-  pid_t dead = gone(), parent = getppid();
-  unsigned int i;
-  int32_t pid = getpid();
+static void test_dead(void) {
+  struct keepalive_table *table = fresh();
+  pid_t pid = sleeper();
+  uint64_t owner = keepalive_table_owner(pid);
+  struct keepalive_slot *slot = keepalive_table_claim(table, owner), *young;
 
-  slot = keepalive_table_claim(&table, pid);
-  is_int(slot != NULL ? slot - table.slot : -1, pid % KEEPALIVE_SLOTS,
-    "a session has a place of its own");
-  slot->interval = 9;
-  atomic_store(&slot->sent, 9);
-  memcpy(slot->client, "192.0.2.1", 10);
-  second = keepalive_table_claim(&table, pid);
-  ok(second == slot && slot->interval == 0 && atomic_load(&slot->sent) == 0 &&
-       slot->client[0] == '\0',
-    "the same session again has it again, empty");
-  is_int(keepalive_table_in_use(slot), 1, "it is in use");
-  keepalive_table_release(slot);
-  is_int(keepalive_table_in_use(slot), 0, "and when given back is not");
+  ok(keepalive_table_in_use(table, slot), "a session is in its slot");
+  keepalive_table_inspect(table, 5);
+  ok(keepalive_table_in_use(table, slot), "and is not missed");
+  end(pid);
+  ok(!keepalive_table_in_use(table, slot), "a killed one is missed");
+  is_int((long long) atomic_load(&slot->owner), 0, "and its slot is free");
 
-  atomic_store(&slot->pid, (int32_t) parent);
-  second = keepalive_table_claim(&table, pid);
-  is_int(second != NULL ? second - table.slot : -1,
-    (pid + 1) % KEEPALIVE_SLOTS, "a place that is taken leads to the next");
-  keepalive_table_release(second);
+  /* Its number is another process's by now. */
+  owner = keepalive_table_owner(getpid()) - 1;
+  slot = keepalive_table_claim(table, owner);
+  young = keepalive_table_claim(table, keepalive_table_owner(getpid()));
+  keepalive_table_inspect(table, 2);
+  is_int((long long) atomic_load(&slot->owner), 0,
+    "a process of the same number that started later is another one");
+  ok(atomic_load(&young->owner) != 0, "which keeps its own slot");
+}
 
-  atomic_store(&slot->pid, (int32_t) dead);
-  is_int(keepalive_table_in_use(slot), 0, "who is gone uses no slot");
-  is_int(atomic_load(&slot->pid), 0, "and what he had is free");
+static double seconds(void) {
+  struct timespec ts;
 
-  for (i = 0; i < KEEPALIVE_SLOTS; i++) {
-    atomic_store(&table.slot[i].pid, (int32_t) parent);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+  return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+/* A claim and its release, in processor time: the least of some rounds. */
+static double cost(struct keepalive_table *table, uint64_t own) {
+  double least = 1e9;
+
+  for (unsigned int round = 0; round < 20; round++) {
+    double before = seconds(), spent;
+
+    for (unsigned int i = 0; i < 10000; i++) {
+      keepalive_table_release(table, keepalive_table_claim(table, own), own);
+    }
+    spent = seconds() - before;
+    least = spent < least ? spent : least;
   }
-  ok(keepalive_table_claim(&table, pid) == NULL, "a full table has no slot");
-  atomic_store(&table.slot[(pid + 500) % KEEPALIVE_SLOTS].pid, (int32_t) dead);
-  slot = keepalive_table_claim(&table, pid);
-  is_int(slot != NULL ? slot - table.slot : -1, (pid + 500) % KEEPALIVE_SLOTS,
-    "but the slot of one that was killed is found");
+  return least;
 }
 
-/* With another handler in place before, as ProFTPD has one. */
-static void test_cut_off(void) {
-  struct keepalive_table *table;
-  struct keepalive_slot *slot;
-  struct sigaction action;
-  struct stat st;
+static void test_cost(void) {
+  struct keepalive_table *table = fresh();
+  uint64_t own = keepalive_table_owner(getpid());
+  double one = cost(table, own), many;
 
-  (void) signal(SIGBUS, SIG_IGN);
-  table = keepalive_table_open(path);
-  (void) stat(path, &st);
-  ok(st.st_blocks * 512 >= (off_t) sizeof(*table),
-    "the file has room for the whole table from the beginning");
-
-  slot = keepalive_table_claim(table, getpid());
-  ok(truncate(path, 0) == 0, "the file is cut off");
-  atomic_fetch_add(&slot->sent, 1);
-  is_int(atomic_load(&slot->sent), 1, "the process goes on with its own slot");
-  is_int((long long) atomic_load(&table->transfers), 0, "and its own table");
-  keepalive_table_release(slot);
-  keepalive_table_close(table);
-
-  (void) sigaction(SIGBUS, NULL, &action);
-  ok(action.sa_handler == SIG_IGN, "the handler from before is back");
-  (void) signal(SIGBUS, SIG_DFL);
-  (void) unlink(path);
+  for (unsigned int i = 0; i < 5000; i++) {
+    (void) keepalive_table_claim(table, own);
+  }
+  many = cost(table, own);
+  ok(many < 2 * one + 0.001, "a slot costs the same beside 5,000: %.0f and %.0f ns",
+    one * 1e5, many * 1e5);
 }
 
-static void test_contest(void) {
-  enum { WORKERS = 4, ROUNDS = 200000 };
-  struct keepalive_table *table = keepalive_table_open(path);
-  struct keepalive_slot *slot = table->slot;
-  int i, status, wrong = 0;
+/* Many processes at once take and give back. */
+static void test_many(void) {
+  struct keepalive_table *table = fresh();
+  pid_t pids[8];
 
-  for (i = 0; i < WORKERS; i++) {
-    if (fork() == 0) {
-      int round, pid = getpid(), bad = 0;
+  for (unsigned int i = 0; i < 8; i++) {
+    pids[i] = fork();
+    if (pids[i] == 0) {
+      uint64_t own = keepalive_table_owner(getpid());
 
-      for (round = 0; round < ROUNDS; round++) {
-        if (take(slot, 0, pid)) {
-          slot->interval = (uint32_t) pid;
-          atomic_fetch_add(&table->transfers, 1);
-          bad |= slot->interval != (uint32_t) pid;
-          keepalive_table_release(slot);
+      for (unsigned int j = 0; j < 50000; j++) {
+        struct keepalive_slot *slot = keepalive_table_claim(table, own);
+
+        if (slot == NULL || atomic_load(&slot->owner) != own) {
+          _exit(1);
         }
+        keepalive_table_release(table, slot, own);
       }
-      _exit(bad);
+      _exit(0);
     }
   }
 
-  for (i = 0; i < WORKERS; i++) {
-    (void) wait(&status);
-    wrong += status != 0;
+  for (unsigned int i = 0; i < 8; i++) {
+    int status = -1;
+
+    (void) waitpid(pids[i], &status, 0);
+    is_int(status, 0, "one of eight at a time always has a slot of its own");
   }
 
-  is_int(wrong, 0, "a slot that all want is one session's at a time");
-  ok(atomic_load(&table->transfers) > 1000, "and all had it: %llu times",
-    (unsigned long long) atomic_load(&table->transfers));
-  is_int(atomic_load(&slot->pid), 0, "at the end it is free");
-  keepalive_table_close(table);
-  (void) unlink(path);
-}
-
-static void test_deaths(void) {
-  static struct keepalive_table table;
-  struct keepalive_death death = { 0 };
-  unsigned int i, kept = 0;
-
-  for (i = 0; i < 3 * KEEPALIVE_DEATHS + 1; i++) {
-    death.silent = i;
-    keepalive_table_bury(&table, &death);
+  is_int(in_use(table), 0, "in the end all are free");
+  for (unsigned int i = 0; i < KEEPALIVE_SLOTS; i++) {
+    if (keepalive_table_claim(table, keepalive_table_owner(getpid())) == NULL) {
+      is_int(i, KEEPALIVE_SLOTS, "and none is lost");
+      return;
+    }
   }
-
-  is_int((long long) atomic_load(&table.deaths), 3 * KEEPALIVE_DEATHS + 1,
-    "all deaths are counted");
-  for (i = 0; i < KEEPALIVE_DEATHS; i++) {
-    kept += table.death[i].silent > 2 * KEEPALIVE_DEATHS;
-  }
-  is_int(kept, KEEPALIVE_DEATHS, "and the last ones are kept");
+  ok(1, "and none is lost");
 }
 
 int main(void) {
-  if (mkdtemp(dir) == NULL) {
-    perror(dir);
-    return 1;
-  }
-
-  snprintf(path, sizeof(path), "%s/keepalive.tab", dir);
-  test_file();
-  test_slots();
-  test_cut_off();
-  test_contest();
-  test_deaths();
-  (void) rmdir(dir);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  test_owners();
+  test_memory();
+  test_claims();
+  test_dead();
+  test_cost();
+  test_many();
   return done_testing();
 }

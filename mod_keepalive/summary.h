@@ -1,5 +1,5 @@
 /*
- * mod_keepalive - ftpdctl keepalive status
+ * mod_keepalive - one line about what is in force
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -9,16 +9,16 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
-#ifndef KEEPALIVE_CTRLS_H
-#define KEEPALIVE_CTRLS_H
+#ifndef KEEPALIVE_SUMMARY_H
+#define KEEPALIVE_SUMMARY_H
 
 #include "mod_keepalive.h"
 
-/* Registers `ftpdctl keepalive' and its ACLs; both end together. */
-void keepalive_ctrls_start(void);
-void keepalive_ctrls_stop(void);
+/* Whether the engine of a server is on. */
+bool keepalive_summary_is_on(const server_rec *s);
 
-/* The arguments of KeepaliveControlsACLs; NULL, or what is wrong with them. */
-const char *keepalive_ctrls_set_acls(cmd_rec *cmd);
+/* Says in the system log, when the daemon has started or read another
+ * configuration, in how many servers the engine is on, and by which rules. */
+void keepalive_summary_say(void);
 
 #endif
