@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - which address a client is given
+ * mod_natpasv - which address a client is told
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -9,56 +9,9 @@
  */
 
 #include "addr.h"
+#include "common_clients.h"
 
 #define UNKNOWN "0.0.0.0"
-
-static int is_local_ipv4(uint32_t host) {
-  static const struct {
-    uint32_t network;
-    unsigned bits;
-  } local[] = {
-    { 0x7f000000, 8 },  /* 127.0.0.0/8 */
-    { 0xa9fe0000, 16 }, /* 169.254.0.0/16 */
-    { 0x0a000000, 8 },  /* 10.0.0.0/8 */
-    { 0xac100000, 12 }, /* 172.16.0.0/12 */
-    { 0xc0a80000, 16 }, /* 192.168.0.0/16 */
-    { 0x64400000, 10 }, /* 100.64.0.0/10 */
-  };
-  unsigned i;
-
-  for (i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
-    if ((host ^ local[i].network) >> (32 - local[i].bits) == 0) {
-      return TRUE;
-    }
-  }
-  return FALSE;
-}
-
-int natpasv_is_local(const pr_netaddr_t *addr) {
-  const unsigned char *bytes = pr_netaddr_get_inaddr(addr);
-
-  if (bytes == NULL) {
-    return FALSE;
-  }
-
-  if (pr_netaddr_get_family(addr) == AF_INET) {
-    uint32_t host;
-
-    memcpy(&host, bytes, sizeof(host));
-    return is_local_ipv4(ntohl(host));
-  }
-
-  if (pr_netaddr_is_v4mappedv6(addr) == TRUE) {
-    uint32_t host;
-
-    memcpy(&host, bytes + 12, sizeof(host));
-    return is_local_ipv4(ntohl(host));
-  }
-
-  return pr_netaddr_is_loopback(addr) == TRUE ||
-         (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) || /* fe80::/10 */
-         (bytes[0] & 0xfe) == 0xfc;                         /* fc00::/7 */
-}
 
 static const char *dotted(pool *p, const pr_netaddr_t *addr) {
   if (addr != NULL && pr_netaddr_is_v4mappedv6(addr) == TRUE) {
@@ -71,26 +24,31 @@ static const char *dotted(pool *p, const pr_netaddr_t *addr) {
   return pr_netaddr_get_ipstr(addr);
 }
 
-/* NULL when mod_extip is not there or knows nothing. */
-static const char *from_extip(pool *p) {
-  cmdtable *hook;
-  modret_t *answer;
-  cmd_rec *cmd;
+/* The answer of a hook; NULL when it has none, or nobody has the hook. */
+static modret_t *ask(pool *p, cmdtable *hook) {
+  modret_t *answer = NULL;
 
-  hook = pr_stash_get_symbol2(PR_SYM_HOOK, "extip_get_addr", NULL, NULL, NULL);
-  if (hook == NULL) {
-    return NULL;
+  if (hook != NULL) {
+    answer = pr_module_call(
+      hook->m, hook->handler, pr_cmd_alloc(p, 1, pstrdup(p, hook->command)));
   }
-
-  cmd = pr_cmd_alloc(p, 1, pstrdup(p, "extip_get_addr"));
-  answer = pr_module_call(hook->m, hook->handler, cmd);
-  if (!MODRET_ISHANDLED(answer) || !MODRET_HASDATA(answer)) {
-    return NULL;
-  }
-  return dotted(p, answer->data);
+  return MODRET_ISHANDLED(answer) ? answer : NULL;
 }
 
-/* What stock PASV would announce; NULL without such a directive. */
+/* NULL if mod_extip is not loaded or knows no address. */
+static const char *from_extip(pool *p) {
+  modret_t *answer = ask(
+    p, pr_stash_get_symbol2(PR_SYM_HOOK, "extip_get_addr", NULL, NULL, NULL));
+
+  return MODRET_HASDATA(answer) ? dotted(p, answer->data) : NULL;
+}
+
+static bool extip_announces_to_all(pool *p) {
+  return ask(p, pr_stash_get_symbol2(PR_SYM_HOOK, "extip_announce_to_all", NULL,
+                  NULL, NULL)) != NULL;
+}
+
+/* What ProFTPD's own PASV would announce; NULL without such a directive. */
 static const char *from_masquerade(pool *p) {
   config_rec *c = NULL;
 
@@ -104,28 +62,70 @@ static const char *from_masquerade(pool *p) {
   return c != NULL ? dotted(p, c->argv[0]) : NULL;
 }
 
-const char *natpasv_address(pool *p, const struct natpasv_rule *rule) {
-  const char *address = NULL;
-  enum natpasv_address from = rule->address;
+/* Whether nobody has asked for anything else than what stock announces. */
+static bool is_as_stock(pool *p, const struct natpasv_rule *rule) {
+  return rule->section == NULL && clients_config(main_server->conf) == NULL &&
+         from_extip(p) == NULL;
+}
 
-  if (from == NATPASV_FIXED) {
-    address = rule->fixed;
-    from = NATPASV_AUTO;
+/* For address auto: what a local client is told; NULL if this one is not. */
+static const char *for_local(
+  pool *p, const struct natpasv_rule *rule, struct natpasv_told *told) {
+  const char *masquerade;
+
+  if (!clients_local() || extip_announces_to_all(p)) {
+    return NULL;
   }
 
-  if (from == NATPASV_AUTO && natpasv_is_local(session.c->remote_addr)) {
-    from = NATPASV_LOCAL;
+  masquerade = from_masquerade(p);
+  if (masquerade != NULL && is_as_stock(p, rule)) {
+    return masquerade;
   }
 
-  if (address == NULL && from != NATPASV_LOCAL) {
-    address = from_extip(p);
-    if (address == NULL) {
-      address = from_masquerade(p);
-    }
+  told->as_local = true;
+  told->passed_over = masquerade;
+  return dotted(p, session.c->local_addr);
+}
+
+static const char *by_rule(
+  pool *p, const struct natpasv_rule *rule, struct natpasv_told *told) {
+  if (rule->address == NATPASV_LOCAL) {
+    return dotted(p, session.c->local_addr);
   }
 
-  if (address == NULL) {
-    address = dotted(p, session.c->local_addr);
+  if (rule->address == NATPASV_EXTIP) {
+    return NULL;
   }
-  return address != NULL ? address : UNKNOWN;
+  return rule->fixed != NULL ? rule->fixed : for_local(p, rule, told);
+}
+
+struct natpasv_told natpasv_address(pool *p, const struct natpasv_rule *rule) {
+  struct natpasv_told told = { .as_local = false };
+  const char *local = dotted(p, session.c->local_addr);
+
+  if (local == NULL) {
+    told.address = UNKNOWN;
+    return told;
+  }
+
+  told.address = by_rule(p, rule, &told);
+  if (told.address == NULL) {
+    told.address = from_extip(p);
+  }
+  if (told.address == NULL) {
+    told.address = from_masquerade(p);
+  }
+  if (told.address == NULL) {
+    told.address = local;
+  }
+  return told;
+}
+
+bool natpasv_address_is_local(void) {
+  return clients_local();
+}
+
+bool natpasv_address_looks_like_proxy(
+  struct local_run *run, const struct natpasv_told *told) {
+  return clients_look_like_proxy(run, told->as_local);
 }

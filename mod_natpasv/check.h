@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - the configuration checked before anybody is served
+ * mod_natpasv - checks the configuration before the first client is served
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -13,17 +13,13 @@
 
 #include "pools.h"
 
-/* A pool before it joins the others of the main server; NULL, or what is
- * wrong. */
-const char *natpasv_check_new_pool(
-  pool *p, server_rec *main, const struct natpasv_pool *pool);
+/* Checks a new pool against those of the main server. Returns 0, or -1 with a
+ * reason. */
+int natpasv_check_new_pool(pool *p, server_rec *main,
+  const struct natpasv_pool *pool, char *reason, size_t reason_size);
 
-/* Whether any server, or section of mod_ifsession in it, turns the engine
- * on. */
-int natpasv_check_any_engine(void);
-
-/* All of it, once it is read. Says what is wrong, or may become so, and the
- * remedy; -1 when it cannot work. */
+/* Checks the whole configuration once it is read. Logs errors and warnings,
+ * each with its remedy. Returns -1 if there is an error. */
 int natpasv_check_configuration(void);
 
 #endif

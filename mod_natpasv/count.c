@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - what happened, for each pool and class
+ * mod_natpasv - counts events for each pool and class
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -9,23 +9,20 @@
  */
 
 #include "count.h"
+#include "futex.h"
 
 #include <ctype.h>
 #include <string.h>
 
-static uint64_t key_of(const char *pool, const char *class) {
-  uint64_t key = natpasv_hash(NATPASV_HASH, pool, strlen(pool) + 1);
+/* In used of a row. */
+#define EMPTY  0
+#define MAKING 1
+#define USED   2
 
-  key = natpasv_hash(key, class, strlen(class));
-  return key != 0 ? key : 1;
-}
-
-/* Nothing that would need quoting on a terminal or in JSON. */
+/* Replaces what would need quoting on a terminal or in JSON. */
 static void copy_name(char *to, size_t size, const char *from) {
-  size_t i;
-
   memset(to, 0, size);
-  for (i = 0; i + 1 < size && from[i] != '\0'; i++) {
+  for (size_t i = 0; i + 1 < size && from[i] != '\0'; i++) {
     to[i] =
       isgraph((unsigned char) from[i]) && from[i] != '"' && from[i] != '\\'
         ? from[i]
@@ -33,106 +30,82 @@ static void copy_name(char *to, size_t size, const char *from) {
   }
 }
 
-/* Whether the names are those of the key: not while a row is being made, nor
- * after damage. */
-static int is_sound(const struct natpasv_row *row, uint64_t key) {
-  return memchr(row->pool, '\0', sizeof(row->pool)) != NULL &&
-         memchr(row->class, '\0', sizeof(row->class)) != NULL &&
-         key_of(row->pool, row->class) == key;
-}
-
-static void make_row(
-  struct natpasv_row *row, const struct natpasv_counts *names) {
-  unsigned i;
-
-  for (i = 0; i < NATPASV_COUNTERS; i++) {
-    atomic_store(&row->count[i], 0);
-  }
-  atomic_store(&row->peak, 0);
-  memcpy(row->pool, names->pool, sizeof(row->pool));
-  memcpy(row->class, names->class, sizeof(row->class));
-}
-
 struct natpasv_row *natpasv_count_row(
-  struct natpasv_table *table, const char *pool, const char *class) {
-  struct natpasv_counts names;
-  uint64_t key;
-  unsigned i;
+  struct natpasv_table *table, uint64_t ports, const char *class) {
+  char name[NATPASV_CLASS_MAX + 1];
+  uint64_t hash;
 
-  copy_name(names.pool, sizeof(names.pool), pool);
-  copy_name(names.class, sizeof(names.class), class);
-  key = key_of(names.pool, names.class);
+  copy_name(name, sizeof(name), class);
+  hash = natpasv_hash(NATPASV_HASH ^ ports, name, sizeof(name));
 
-  /* Which row: the hash says where to begin, so that two sessions that make
-   * the same row at the same time meet at the same place. */
-  for (i = 0; i < NATPASV_ROWS; i++) {
-    struct natpasv_row *row = &table->map->row[(key + i) % NATPASV_ROWS];
-    uint64_t its = atomic_load(&row->key);
+  /* The hash determines where the search begins, so two sessions that create
+   * the same row at the same time meet at the same place. A session that was
+   * killed while it created a row leaves a gap. */
+  for (unsigned int i = 0; i < NATPASV_ROWS; i++) {
+    struct natpasv_row *row = &table->map->row[(hash + i) % NATPASV_ROWS];
+    uint32_t used = EMPTY;
 
-    if (its == key) {
+    if (atomic_compare_exchange_strong(&row->used, &used, MAKING)) {
+      row->ports = ports;
+      memcpy(row->class, name, sizeof(name));
+      atomic_store(&row->used, USED);
       return row;
     }
 
-    if ((its == 0 || !is_sound(row, its)) &&
-        atomic_compare_exchange_strong(&row->key, &its, key)) {
-      make_row(row, &names);
-      return row;
-    }
-
-    if (its == key) {
+    if (used == USED && row->ports == ports &&
+        memcmp(row->class, name, sizeof(name)) == 0) {
       return row;
     }
   }
-
   return NULL;
 }
 
 void natpasv_count(struct natpasv_row *row, enum natpasv_counter which) {
-  if (row != NULL) {
-    (void) atomic_fetch_add(&row->count[which], 1);
+  natpasv_count_more(row, which, 1);
+}
+
+void natpasv_count_more(
+  struct natpasv_row *row, enum natpasv_counter which, unsigned int more) {
+  if (row != NULL && more > 0) {
+    (void) atomic_fetch_add(&row->count[which], more);
   }
 }
 
-void natpasv_count_peak(struct natpasv_row *row, unsigned leased) {
-  uint64_t peak;
+void natpasv_count_peak(struct natpasv_row *row, unsigned long leased) {
+  unsigned long peak = row != NULL ? atomic_load(&row->peak) : leased;
 
-  if (row == NULL) {
-    return;
-  }
-
-  peak = atomic_load(&row->peak);
   while (
     peak < leased && !atomic_compare_exchange_weak(&row->peak, &peak, leased)) {
   }
 }
 
-int natpasv_count_sweep_due(struct natpasv_row *row, unsigned every_ms) {
-  uint64_t now = natpasv_now_ms(), last;
+bool natpasv_count_say(
+  struct natpasv_row *row, enum natpasv_saying which, unsigned int every_ms) {
+  static _Atomic unsigned long alone[NATPASV_SAYINGS];
+  _Atomic unsigned long *said =
+    row != NULL ? &row->said_s[which] : &alone[which];
+  unsigned long now = (unsigned long) (natpasv_now_ms() / 1000) + 1,
+                last = atomic_load(said);
 
-  if (row == NULL) {
-    return 1;
-  }
-
-  /* A time in the future, from damage, counts as long ago. */
-  last = atomic_load(&row->swept_ms);
-  return now - last >= every_ms &&
-         atomic_compare_exchange_strong(&row->swept_ms, &last, now);
+  return (last == 0 || now - last >= every_ms / 1000) &&
+         atomic_compare_exchange_strong(said, &last, now);
 }
 
-int natpasv_count_get(const struct natpasv_table *table, unsigned i,
+int natpasv_count_get(const struct natpasv_table *table, unsigned int i,
   struct natpasv_counts *counts) {
-  const struct natpasv_row *row = &table->map->row[i];
-  uint64_t key = atomic_load(&row->key);
-  unsigned j;
+  struct natpasv_row *row = &table->map->row[i];
+  char class[NATPASV_CLASS_MAX + 1];
 
-  if (key == 0 || !is_sound(row, key)) {
+  if (atomic_load(&row->used) != USED) {
     return -1;
   }
 
-  copy_name(counts->pool, sizeof(counts->pool), row->pool);
-  copy_name(counts->class, sizeof(counts->class), row->class);
+  memcpy(class, row->class, sizeof(class));
+  class[NATPASV_CLASS_MAX] = '\0';
+  copy_name(counts->class, sizeof(counts->class), class);
+  counts->ports = row->ports;
   counts->peak = atomic_load(&row->peak);
-  for (j = 0; j < NATPASV_COUNTERS; j++) {
+  for (unsigned int j = 0; j < NATPASV_COUNTERS; j++) {
     counts->count[j] = atomic_load(&row->count[j]);
   }
   return 0;

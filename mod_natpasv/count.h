@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - what happened, for each pool and class
+ * mod_natpasv - counts events for each pool and class
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -9,8 +9,8 @@
  */
 
 /*
- * The rows of the table. Peak is of the whole pool, as seen when one of the
- * class was given a port.
+ * The rows of the table, for each set of ports and class. Peak is of all these
+ * ports, as seen when one of the class was given one.
  */
 
 #ifndef NATPASV_COUNT_H
@@ -18,29 +18,33 @@
 
 #include "table.h"
 
-/* A row as shown: names are cut to their limits and printable. */
+/* A row as shown: the name is cut to its limit and printable. */
 struct natpasv_counts {
-  char pool[NATPASV_POOL_MAX + 1];
+  uint64_t ports; /* natpasv_ports_key of the pool's */
   char class[NATPASV_CLASS_MAX + 1];
-  uint64_t peak;
-  uint64_t count[NATPASV_COUNTERS];
+  unsigned long peak;
+  unsigned long count[NATPASV_COUNTERS];
 };
 
-/* The row of a pool and class, made if need be; NULL when all are in use:
- * then nothing is counted. class is "" for clients of no class. */
+/* The row of these ports and this class, created if necessary; NULL if all rows
+ * are in use, and then nothing is counted. class is "" for clients without a
+ * class. */
 struct natpasv_row *natpasv_count_row(
-  struct natpasv_table *table, const char *pool, const char *class);
+  struct natpasv_table *table, uint64_t ports, const char *class);
 
 /* These take NULL for a row. */
 void natpasv_count(struct natpasv_row *row, enum natpasv_counter which);
-void natpasv_count_peak(struct natpasv_row *row, unsigned leased);
+void natpasv_count_more(
+  struct natpasv_row *row, enum natpasv_counter which, unsigned int more);
+void natpasv_count_peak(struct natpasv_row *row, unsigned long leased);
 
-/* Whether the last sweep for this row is longer ago than that; if so, the
- * caller is the one who does it. */
-int natpasv_count_sweep_due(struct natpasv_row *row, unsigned every_ms);
+/* Whether it was last said longer ago than that, or never; if so, the caller is
+ * the one who says it. */
+bool natpasv_count_say(
+  struct natpasv_row *row, enum natpasv_saying which, unsigned int every_ms);
 
-/* The i-th row, 0 to NATPASV_ROWS - 1; -1 if it is empty or damaged. */
-int natpasv_count_get(
-  const struct natpasv_table *table, unsigned i, struct natpasv_counts *counts);
+/* The i-th row, 0 to NATPASV_ROWS - 1; -1 if it is empty. */
+int natpasv_count_get(const struct natpasv_table *table, unsigned int i,
+  struct natpasv_counts *counts);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - a port for a session that asks for one
+ * mod_natpasv - gives a port to a session
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -9,210 +9,223 @@
  */
 
 #include "grant.h"
+#include "async.h"
 #include "client.h"
 #include "count.h"
-#include "queue.h"
+#include "futex.h"
+#include "lease.h"
+#include "log.h"
 
-/* One try: a listener; or NULL with EBUSY when no port is free. */
-static conn_t *try(struct natpasv_terms *terms, const pr_netaddr_t *addr,
-  natpasv_closed closed) {
-  const struct natpasv_pool *pool = terms->pool;
-
-  for (;;) {
-    conn_t *conn;
-    int failure, port = natpasv_lease_claim(&terms->lessee, &pool->ports);
-
-    if (port < 0) {
-      return NULL;
-    }
-
-    conn = natpasv_listener_open(addr, (unsigned) port, closed);
-    if (conn != NULL) {
-      return conn;
-    }
-
-    failure = errno;
-    if (failure != EADDRINUSE) {
-      (void) natpasv_lease_release(&terms->lessee, (unsigned) port);
-      errno = failure;
-      return NULL;
-    }
-
-    natpasv_lease_stranger(&terms->lessee, (unsigned) port);
-    natpasv_count(terms->row, NATPASV_FOREIGN);
-    pr_trace_msg("natpasv", 5,
-      "port %d of pool '%s' is in use by somebody else, trying another", port,
-      pool->name);
-  }
-}
-
-/* Whether there are ports for all who came before us and for us. */
-static int is_our_turn(
-  struct natpasv_terms *terms, const struct natpasv_place *place) {
-  uint32_t queue = terms->pool->queue;
-  unsigned free,
-    ahead = natpasv_queue_ahead(&terms->table, queue, place, FALSE);
-
-  if (ahead == 0) {
-    return TRUE;
-  }
-
-  free = natpasv_lease_free(&terms->table, &terms->pool->ports);
-  terms->lessee.left = free;
-  return ahead < free || (free > 0 && natpasv_queue_ahead(&terms->table, queue,
-                                        place, TRUE) < free);
-}
-
-static conn_t *try_in_turn(struct natpasv_terms *terms,
-  const struct natpasv_place *place, const pr_netaddr_t *addr,
-  natpasv_closed closed) {
-  for (;;) {
-    if (is_our_turn(terms, place)) {
-      conn_t *conn = try(terms, addr, closed);
-
-      if (conn != NULL || errno != EBUSY) {
-        return conn;
-      }
-    }
-
-    if (terms->lessee.left > 0 ||
-        !natpasv_count_sweep_due(terms->row, NATPASV_SWEEP_MS) ||
-        natpasv_lease_sweep(&terms->table, &terms->pool->ports) == 0) {
-      errno = EBUSY;
-      return NULL;
-    }
-    natpasv_queue_ring(&terms->table, terms->pool->queue);
-  }
-}
-
-static conn_t *stand_in_line(struct natpasv_terms *terms,
-  struct natpasv_place *place, const pr_netaddr_t *addr,
-  natpasv_closed closed) {
-  uint64_t end = natpasv_now_ms() + terms->wait * UINT64_C(1000);
-
-  for (;;) {
-    uint32_t rings = natpasv_queue_rings(place);
-    uint64_t now;
-    conn_t *conn = try_in_turn(terms, place, addr, closed);
-
-    if (conn != NULL || errno != EBUSY) {
-      return conn;
-    }
-
-    now = natpasv_now_ms();
-    if (now >= end || natpasv_client_gave_up()) {
-      errno = EBUSY;
-      return NULL;
-    }
-
-    natpasv_queue_nap(place, rings,
-      end - now < NATPASV_NAP_MS ? (unsigned) (end - now) : NATPASV_NAP_MS);
-    pr_signals_handle();
-  }
-}
-
-static conn_t *wait_for_port(struct natpasv_terms *terms,
-  const pr_netaddr_t *addr, natpasv_closed closed) {
-  struct natpasv_place place;
-  conn_t *conn;
-  int failure;
-
-  natpasv_count(terms->row, NATPASV_WAITED);
-  if (natpasv_queue_join(&terms->table, terms->pool->queue, &place) < 0) {
-    errno = EBUSY;
-    return NULL;
-  }
-
-  conn = stand_in_line(terms, &place, addr, closed);
-  failure = errno;
-  natpasv_queue_leave(&terms->table, &place);
-
-  /* A ring that was meant for us may have come too late to use it. */
-  natpasv_queue_ring(&terms->table, terms->pool->queue);
-  errno = failure;
-  return conn;
-}
-
-conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
-  natpasv_closed closed, conn_t **former, char *cause) {
-  const struct natpasv_pool *pool = terms->pool;
-  conn_t *conn = NULL;
-  int failure;
-
-  if (pool == NULL) {
-    conn = natpasv_listener_open(addr, 0, closed);
-
-  } else if (terms->table.self != 0 ||
-             natpasv_table_enrol(&terms->table) == 0) {
-    conn = try_in_turn(terms, NULL, addr, closed);
-    if (conn == NULL && errno == EBUSY && *former != NULL) {
-      natpasv_listener_drop(former);
-      conn = try_in_turn(terms, NULL, addr, closed);
-    }
-    if (conn == NULL && errno == EBUSY && terms->wait > 0) {
-      conn = wait_for_port(terms, addr, closed);
-    }
-    if (conn != NULL) {
-      natpasv_count(terms->row, NATPASV_GRANTED);
-    }
-  }
+/* Opens a listener on a port that the session has leased. NULL with errno;
+ * EADDRINUSE: another program listens there, and the lease has ended. */
+static conn_t *open_port(struct natpasv_terms *terms, const pr_netaddr_t *addr,
+  natpasv_closed closed, unsigned int port) {
+  conn_t *conn = natpasv_listener_open(addr, port, closed);
+  int xerrno = errno;
 
   if (conn != NULL) {
     return conn;
   }
 
-  failure = errno;
-  if (failure == EBUSY) {
-    unsigned left = terms->lessee.left;
-
-    /* As it was when that was decided, not as it is now. */
-    natpasv_count(terms->row, NATPASV_REFUSED);
-    (void) pr_snprintf(cause, NATPASV_CAUSE_MAX,
-      "no free port in pool '%s' (%u of %u in use%s)", pool->name,
-      pool->ports.count - left, pool->ports.count,
-      left > 0 ? ", the rest is for who came first" : "");
-
+  if (xerrno == EADDRINUSE) {
+    natpasv_queue_stranger(&terms->lessee, port);
+    natpasv_count(terms->row, NATPASV_FOREIGN);
+    pr_trace_msg(NATPASV_TRACE, 5,
+      "port %u of pool '%s' is in use by another program: trying the next one",
+      port, terms->pool->name);
   } else {
-    (void) pr_snprintf(cause, NATPASV_CAUSE_MAX, "%s", strerror(failure));
+    (void) natpasv_queue_release(&terms->lessee, port);
   }
-
-  errno = failure;
+  errno = xerrno;
   return NULL;
 }
 
-/* Not before the answer: until then, table.c sees to it that a table that was
- * cut off is no more than an empty one. */
-static void mend(struct natpasv_table *table) {
-  int mended = natpasv_table_mend(table);
+/* Opens a listener without waiting; NULL with EBUSY if no port is free. */
+static conn_t *try(struct natpasv_terms *terms, const pr_netaddr_t *addr,
+  natpasv_closed closed, bool sure) {
+  conn_t *conn = NULL;
 
-  if (mended > 0) {
-    natpasv_log(PR_LOG_NOTICE,
-      "table '%s' was damaged: its head or length was put right, leases stay "
-      "as far as they can be read",
-      natpasv_table_path());
+  do {
+    unsigned int port = natpasv_queue_claim(&terms->lessee, sure);
 
-  } else if (mended < 0) {
-    natpasv_log(PR_LOG_ERR, "table '%s' cannot be put right: %s",
-      natpasv_table_path(), strerror(errno));
+    if (port == 0) {
+      return NULL;
+    }
+    conn = open_port(terms, addr, closed, port);
+  } while (conn == NULL && errno == EADDRINUSE);
+  return conn;
+}
+
+/* Waits for a port. Returns it, or 0 with errno when the wait is over. If the
+ * client's bytes come with a signal, the naps can be long. */
+static unsigned int stand_in_line(
+  struct natpasv_terms *terms, uint64_t end, bool signalled) {
+  struct natpasv_lessee *lessee = &terms->lessee;
+  unsigned int port = natpasv_queue_join(lessee);
+
+  while (port == 0 && (errno == EBUSY || errno == EAGAIN)) {
+    uint64_t now = natpasv_now_ms();
+    unsigned int nap = natpasv_queue_nap(lessee, signalled);
+
+    if (now >= end) {
+      port = natpasv_queue_leave(lessee);
+      errno = EBUSY;
+      return port;
+    }
+
+    natpasv_futex_attend();
+    if (natpasv_client_gave_up()) {
+      natpasv_grant_stop(terms);
+      errno = EBUSY;
+      return 0;
+    }
+
+    port = natpasv_queue_wait(
+      lessee, end - now < nap ? (unsigned int) (end - now) : nap);
+    if (port == 0 && errno == ESTALE) {
+      port = natpasv_queue_join(lessee);
+    }
+    if (port == 0) {
+      int xerrno = errno;
+
+      pr_signals_handle();
+      errno = xerrno;
+    }
+  }
+  return port;
+}
+
+static conn_t *wait_for_port(struct natpasv_terms *terms,
+  const pr_netaddr_t *addr, natpasv_closed closed) {
+  uint64_t end = natpasv_now_ms() + terms->wait * UINT64_C(1000);
+  bool signalled = natpasv_async_naps_start();
+  conn_t *conn = NULL;
+  unsigned int port;
+  int xerrno;
+
+  natpasv_count(terms->row, NATPASV_WAITED);
+  do {
+    port = stand_in_line(terms, end, signalled);
+    if (port != 0) {
+      conn = open_port(terms, addr, closed, port);
+    }
+  } while (port != 0 && conn == NULL && errno == EADDRINUSE);
+
+  xerrno = errno;
+  natpasv_async_naps_stop();
+  errno = xerrno;
+  return conn;
+}
+
+static conn_t *grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
+  natpasv_closed closed, conn_t **former) {
+  conn_t *conn = try(terms, addr, closed, false);
+
+  if (conn == NULL && errno == EBUSY && *former != NULL) {
+    natpasv_listener_drop(former);
+    conn = try(terms, addr, closed, false);
+  }
+  if (conn == NULL && errno == EBUSY && terms->wait > 0) {
+    conn = wait_for_port(terms, addr, closed);
+  }
+  if (conn == NULL && errno == EBUSY) {
+    conn = try(terms, addr, closed, true);
+  }
+  return conn;
+}
+
+/* These are the numbers of the moment of the decision, not of now. */
+static void explain(const struct natpasv_terms *terms, char *cause) {
+  const struct natpasv_lessee *lessee = &terms->lessee;
+  unsigned int size = lessee->ports->count;
+
+  unsigned int strangers =
+    natpasv_lease_strangers(lessee->table->map, lessee->ports);
+
+  if (lessee->left == 0 && strangers > 0) {
+    (void) pr_snprintf(cause, NATPASV_CAUSE_MAX,
+      "no free port in pool '%s' (%u of %u in use, %u of them by other programs)",
+      terms->pool->name, size, size, strangers);
+
+  } else if (lessee->left == 0) {
+    (void) pr_snprintf(cause, NATPASV_CAUSE_MAX,
+      "no free port in pool '%s' (%u of %u in use)", terms->pool->name, size,
+      size);
+  } else {
+    (void) pr_snprintf(cause, NATPASV_CAUSE_MAX,
+      "no further port of pool '%s' for this client: it has %u of %u, and the last %u are kept for others",
+      terms->pool->name, lessee->held, size, lessee->left);
   }
 }
 
-void natpasv_after_answer(struct natpasv_terms *terms) {
-  if (terms->pool != NULL && terms->table.map != NULL) {
-    const struct natpasv_ports *ports = &terms->pool->ports;
+static int enrol(struct natpasv_terms *terms) {
+  if (natpasv_table_mend(terms->lessee.table) > 0) {
+    natpasv_log(PR_LOG_NOTICE,
+      "the table of leases was damaged and has been initialised: ports that are in use are skipped when a session tries them");
+  }
+  return natpasv_queue_enrol(&terms->lessee);
+}
 
-    mend(&terms->table);
-    natpasv_count_peak(
-      terms->row, ports->count - natpasv_lease_free(&terms->table, ports));
+conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
+  natpasv_closed closed, conn_t **former, char *cause) {
+  conn_t *conn = NULL;
+  int xerrno;
+
+  if (terms->pool == NULL) {
+    conn = natpasv_listener_open(addr, 0, closed);
+
+  } else if (enrol(terms) == 0) {
+    conn = grant(terms, addr, closed, former);
+    if (conn != NULL) {
+      natpasv_count(terms->row, NATPASV_GRANTED);
+    }
+  }
+
+  xerrno = errno;
+  if (conn != NULL) {
+    return conn;
+  }
+
+  if (xerrno == EBUSY) {
+    natpasv_count(terms->row, NATPASV_REFUSED);
+    explain(terms, cause);
+  } else {
+    (void) pr_snprintf(cause, NATPASV_CAUSE_MAX, "%s",
+      xerrno == ENOSPC ? "the table of leases is full" : strerror(xerrno));
+  }
+  errno = xerrno;
+  return NULL;
+}
+
+unsigned int natpasv_after_answer(struct natpasv_terms *terms) {
+  unsigned int leased = 0;
+
+  if (terms->pool != NULL && terms->lessee.table != NULL) {
+    const struct natpasv_map *map = terms->lessee.table->map;
+    unsigned int free =
+      natpasv_lease_free(map, &map->set[terms->lessee.set % NATPASV_SETS]);
+
+    leased = terms->lessee.ports->count - free;
+    natpasv_count_peak(terms->row, leased);
+  }
+  return leased;
+}
+
+void natpasv_return(struct natpasv_terms *terms, unsigned int port) {
+  if (natpasv_queue_release(&terms->lessee, port) < 0) {
+    natpasv_log(PR_LOG_NOTICE,
+      "the table of leases was damaged: the lease of port %u had another owner; the port is free again when its pool has no other",
+      port);
   }
 }
 
-void natpasv_return(struct natpasv_terms *terms, unsigned port) {
-  if (natpasv_lease_release(&terms->lessee, port) < 0) {
-    natpasv_log(PR_LOG_NOTICE,
-      "table '%s' was damaged: the lease of port %u had another owner; the "
-      "port comes back when the pool has no other",
-      natpasv_table_path(), port);
+void natpasv_grant_stop(struct natpasv_terms *terms) {
+  if (terms->lessee.table != NULL &&
+      natpasv_table_is_enrolled(terms->lessee.table)) {
+    unsigned int port = natpasv_queue_leave(&terms->lessee);
+
+    if (port != 0) {
+      (void) natpasv_queue_release(&terms->lessee, port);
+    }
   }
-  natpasv_queue_ring(&terms->table, terms->pool->queue);
 }

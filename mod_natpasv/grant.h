@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - a port for a session that asks for one
+ * mod_natpasv - gives a port to a session
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -13,34 +13,34 @@
 
 #include "listener.h"
 #include "pools.h"
+#include "queue.h"
 
-/* How often, at most, a pool without a free port is looked through for
- * sessions that are gone. */
-#define NATPASV_SWEEP_MS 250
-
-/* A session and the terms on which it gets ports. */
+/* A session, and what governs the ports that it gets. */
 struct natpasv_terms {
   const struct natpasv_pool *pool; /* NULL the kernel's choice */
-  unsigned wait;                   /* seconds */
+  unsigned int wait;               /* seconds */
   struct natpasv_row *row;         /* where it is counted, or NULL */
   struct natpasv_lessee lessee;
-  struct natpasv_table table;
 };
 
 /* Room for the cause in words. */
-#define NATPASV_CAUSE_MAX 128
+#define NATPASV_CAUSE_MAX 160
 
-/* An open listener on a port of the pool, never another one. NULL with errno
- * and the cause: EBUSY no port came free in time, else a system's failure. The
- * session's former data connection is closed first if its port is needed. */
+/* Opens a listener on a port of the pool, and never on another one. NULL with
+ * errno and the cause: EBUSY: no port became free in time; ENOSPC: the table is
+ * full; else a failure of the system. The session's former data connection is
+ * closed first if its port is needed. */
 conn_t *natpasv_grant(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   natpasv_closed closed, conn_t **former, char *cause);
 
-/* What can wait until the client has its answer, whatever that was: a look at
- * the table for damage, and at how full the pool has become. */
-void natpasv_after_answer(struct natpasv_terms *terms);
+/* Does what can wait until the client has its reply: looks how full the pool
+ * is. Returns how many of its ports are in use. */
+unsigned int natpasv_after_answer(struct natpasv_terms *terms);
 
-/* The port goes back; whoever waits for it is told. */
-void natpasv_return(struct natpasv_terms *terms, unsigned port);
+/* Returns a port, which goes to the next waiter. */
+void natpasv_return(struct natpasv_terms *terms, unsigned int port);
+
+/* The session ends, perhaps in the middle of a wait. */
+void natpasv_grant_stop(struct natpasv_terms *terms);
 
 #endif

@@ -9,67 +9,49 @@
  */
 
 /*
- * One slot a port number, claimed with one compare-and-swap, so a port that
- * belongs to two pools or to none after a reload is still leased to one
- * session at most. No lock anywhere: a process may be killed between any two
- * instructions, and what it leaves behind is either a stale hint, which the
- * next one puts right, or a lease, which a sweep takes back.
+ * There is one slot for each port number, so a port that belongs to two pools
+ * or to none after a reload is still leased to one session at most. These
+ * functions are called with the lock held, unless their comments say otherwise.
  */
 
 #ifndef NATPASV_LEASE_H
 #define NATPASV_LEASE_H
 
-#include "ports.h"
 #include "table.h"
 
-/* How long a port that a stranger listens on is left alone. Short, because
- * the listener of a session that was killed looks like one for a moment. */
-#define NATPASV_STRANGER_MS 1000
+/* How long a port on which another program listens is skipped, in seconds. This
+ * is short, because the listener of a killed session looks like one for a
+ * moment. */
+#define NATPASV_STRANGER_S 1
 
-/* A session, as far as leases go. All zero at first, but for what is known:
- * table, client, quarantine. */
-struct natpasv_lessee {
-  struct natpasv_table *table;
-  uint32_t client;     /* its address, or a hash of it */
-  unsigned quarantine; /* seconds */
-  unsigned left;       /* free ports of the pool when it was refused one */
+/* Ports of a set that are free. Called without the lock: the result may be out
+ * of date. */
+unsigned int natpasv_lease_free(
+  const struct natpasv_map *map, const struct natpasv_set *set);
 
-  /* Ports that are in quarantine for this client, as far as was seen in this
-   * second; saves looking at each of them again for each claim. */
-  uint64_t second;
-  uint64_t shunned[NATPASV_WORDS];
-};
+/* One of so many free ports of a set for a session, each equally likely; one
+ * that its client had last, within the quarantine, only if there was no other
+ * in this second. 0 if there is none, or nothing to draw lots with. */
+unsigned int natpasv_lease_take(
+  struct natpasv_map *map, uint16_t set, uint16_t owner, unsigned int free);
 
-/* A free port, each equally likely; one that the same client had within the
- * quarantine only if there is no other. As long as it takes to look through
- * ports->count bits, however full the pool. -1 with errno: EBUSY all ports
- * are taken, else from natpasv_random. */
-int natpasv_lease_claim(
-  struct natpasv_lessee *lessee, const struct natpasv_ports *ports);
+/* Ends the lease: the port is free, or another program has it. */
+void natpasv_lease_end(struct natpasv_map *map, unsigned int port);
+void natpasv_lease_stranger(struct natpasv_map *map, unsigned int port);
 
-/* The lease ends. -1 with errno ESTALE: the table said that it was somebody
- * else's, which only a damaged table does. */
-int natpasv_lease_release(struct natpasv_lessee *lessee, unsigned port);
+/* How many ports of a pool other programs have, as far as was seen. */
+unsigned int natpasv_lease_strangers(
+  const struct natpasv_map *map, const struct natpasv_ports *ports);
 
-/* The lease ends because a stranger listens on the port. */
-void natpasv_lease_stranger(struct natpasv_lessee *lessee, unsigned port);
+/* Whether a port of another program has been skipped for long enough. */
+bool natpasv_lease_stranger_over(
+  const struct natpasv_map *map, unsigned int port);
 
-/* Takes back what sessions that are gone had, and ports that strangers had.
- * Returns how many ports that were. One system call for each lease. */
-unsigned natpasv_lease_sweep(
-  const struct natpasv_table *table, const struct natpasv_ports *ports);
+/* Repairs the bits of all ports. */
+void natpasv_lease_rebuild(struct natpasv_map *map);
 
-/* Ports of a pool that can be claimed now. */
-unsigned natpasv_lease_free(
-  const struct natpasv_table *table, const struct natpasv_ports *ports);
-
-/* For who shows the table: the state of one port now. */
-enum natpasv_state { NATPASV_IS_FREE, NATPASV_IS_LEASED, NATPASV_IS_FOREIGN };
-
-enum natpasv_state natpasv_lease_state(
-  const struct natpasv_table *table, unsigned port, uint64_t *owner);
-
-/* Seconds since the port was leased or came back; -1 if that is unknown. */
-int natpasv_lease_age(const struct natpasv_table *table, unsigned port);
+/* Seconds since the port was leased or returned; -1 if unknown. Called without
+ * the lock. */
+int natpasv_lease_age(const struct natpasv_map *map, unsigned int port);
 
 #endif

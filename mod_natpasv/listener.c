@@ -9,14 +9,20 @@
  */
 
 #include "listener.h"
+#include "futex.h"
+
+#include "privs.h"
 
 #include <poll.h>
 
 /* A listener that is open; lives as long as its connection's pool. */
 struct watch {
   conn_t *conn;
+  pool *pool;
   natpasv_closed closed;
   uint64_t opened_ms;
+  bool given_up;
+  unsigned int turned_away, dropped; /* the latter until it was given up */
   char announced[INET_ADDRSTRLEN];
   struct natpasv_listener_end how;
 };
@@ -24,18 +30,38 @@ struct watch {
 /* The one opened last, while it is open. */
 static struct watch *current = NULL;
 
-/* A socket with all its options that is not bound yet, so that the next PASV
- * need not make it. */
+/* A socket with all its options that is not bound yet, created in advance for
+ * the next PASV. */
 static conn_t *spare = NULL;
 
-static int somebody_waits(int fd) {
+static const struct natpasv_guard *guard = NULL;
+
+/* ProFTPD accepts everybody, and who connected is compared with the guard. */
+static bool compares = false;
+
+/* Other addresses that connect must not keep the client out. */
+#define CROWD 64
+
+static bool somebody_waits(int fd) {
   struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
   return poll(&pfd, 1, 0) > 0;
 }
 
+/* ProFTPD closes the descriptor of a listener that was given up before the
+ * connection. */
+static unsigned int dropped_by(const struct watch *watch) {
+  return watch->turned_away +
+         (watch->given_up ? watch->dropped
+                          : natpasv_filter_dropped(watch->conn->listen_fd));
+}
+
 static enum natpasv_end judge(const struct watch *watch) {
   const conn_t *conn = watch->conn;
+
+  if (watch->how.given_up) {
+    return NATPASV_NOT_REACHED;
+  }
 
   if (conn->mode == CM_OPEN || conn->mode == CM_ERROR) {
     return NATPASV_REACHED;
@@ -52,7 +78,15 @@ static enum natpasv_end judge(const struct watch *watch) {
 static void before_close(void *data) {
   struct watch *watch = data;
 
+  if (watch->conn->mode == CM_ERROR) {
+    watch->how.given_up = watch->given_up;
+  }
   watch->how.end = judge(watch);
+  if (watch->how.end == NATPASV_NOT_REACHED) {
+    watch->how.listened = pr_netaddr_dup(watch->pool, watch->conn->local_addr);
+  }
+  watch->how.awaited = watch->conn->mode != CM_LISTEN;
+  watch->how.dropped = dropped_by(watch);
 }
 
 static void after_close(void *data) {
@@ -64,16 +98,17 @@ static void after_close(void *data) {
   watch->closed(&watch->how);
 }
 
-/* A pool runs its cleanups, the latest first, and then destroys its subpools:
- * so the connection's own cleanup, which closes the socket, comes between
- * these two. */
-static void watch_conn(conn_t *conn, unsigned port, natpasv_closed closed) {
+/* A pool runs its cleanups, the latest first, and then destroys its subpools.
+ * So the connection's own cleanup, which closes the socket, runs between these
+ * two. */
+static void watch_conn(conn_t *conn, unsigned int port, natpasv_closed closed) {
   pool *inner = make_sub_pool(conn->pool);
   struct watch *watch;
 
   pr_pool_tag(inner, MOD_NATPASV_VERSION " listener");
   watch = pcalloc(inner, sizeof(struct watch));
   watch->conn = conn;
+  watch->pool = inner;
   watch->closed = closed;
   watch->opened_ms = natpasv_now_ms();
   watch->how.port = port;
@@ -93,16 +128,14 @@ static void set_option(
 #define SET(fd, level, option, value) \
   set_option((fd), (level), (option), (value), #option)
 
-/* As inet.c's init_conn() does it for a port of PassivePorts. */
+/* Sets what inet.c's init_conn() sets for a port of PassivePorts, but never
+ * SO_REUSEPORT, whatever SocketOptions says: with it, two processes could
+ * listen on one port and read each other's transfers. init_conn() does not set
+ * it on such a socket either. */
 static void set_options(int fd, int family) {
   const struct tcp_keepalive *keepalive = main_server->tcp_keepalive;
 
   SET(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-#if defined(SO_REUSEPORT)
-  if (main_server->tcp_reuse_port != -1) {
-    SET(fd, SOL_SOCKET, SO_REUSEPORT, main_server->tcp_reuse_port);
-  }
-#endif
   SET(fd, SOL_SOCKET, SO_KEEPALIVE,
     keepalive == NULL || keepalive->keepalive_enabled != FALSE);
 #if defined(IP_FREEBIND)
@@ -117,8 +150,34 @@ static void set_options(int fd, int family) {
 #endif
 }
 
-/* pr_inet_create_conn() would do all of it, but tells the operator to check
- * ServerType and inetd whenever a port is in use, and binds at once. */
+/* Some kernels let root alone set a filter, and a session that has logged in is
+ * root only with RootRevoke off. */
+static void set_guard(int fd) {
+  int res, xerrno;
+
+  if (guard == NULL || !guard->closed || compares) {
+    return;
+  }
+
+  res = natpasv_filter_attach(fd, &guard->filter);
+  xerrno = errno;
+  if (res < 0 && xerrno == EPERM) {
+    PRIVS_ROOT
+    res = natpasv_filter_attach(fd, &guard->filter);
+    xerrno = errno;
+    PRIVS_RELINQUISH
+  }
+
+  compares = res < 0;
+  if (compares) {
+    pr_trace_msg(NATPASV_TRACE, 3,
+      "the kernel takes no filter (%s): connections are compared",
+      strerror(xerrno));
+  }
+}
+
+/* pr_inet_create_conn() would do all this, but binds at once, and logs advice
+ * about ServerType and inetd whenever a port is in use. */
 static conn_t *make_conn(const pr_netaddr_t *addr) {
   int family = pr_netaddr_get_family(addr);
   int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -128,13 +187,14 @@ static conn_t *make_conn(const pr_netaddr_t *addr) {
     return NULL;
   }
   set_options(fd, family);
+  set_guard(fd);
 
   conn = pr_inet_create_conn(session.pool, fd, addr, INPORT_ANY, FALSE);
   if (conn == NULL) {
-    int failure = errno;
+    int xerrno = errno;
 
     (void) close(fd);
-    errno = failure;
+    errno = xerrno;
     return NULL;
   }
 
@@ -162,13 +222,14 @@ void natpasv_listener_prepare(const pr_netaddr_t *addr) {
   }
 }
 
-static int close_failed(conn_t *conn, int failure) {
+static int close_failed(conn_t *conn, int xerrno) {
   pr_inet_close(conn->pool, conn);
-  errno = failure;
+  errno = xerrno;
   return -1;
 }
 
-static int bind_conn(conn_t *conn, const pr_netaddr_t *addr, unsigned port) {
+static int bind_conn(
+  conn_t *conn, const pr_netaddr_t *addr, unsigned int port) {
   pr_netaddr_t *local = pr_netaddr_dup(conn->pool, addr);
 
   pr_netaddr_set_port2(local, port);
@@ -185,13 +246,13 @@ static int listen_conn(conn_t *conn) {
   pr_inet_generate_socket_event(
     "core.data-listen", main_server, conn->local_addr, conn->listen_fd);
 
-  return pr_inet_listen(session.pool, conn, 1, 0) < 0
+  return pr_inet_listen(session.pool, conn, compares ? CROWD : 1, 0) < 0
            ? close_failed(conn, errno)
            : 0;
 }
 
 conn_t *natpasv_listener_open(
-  const pr_netaddr_t *addr, unsigned port, natpasv_closed closed) {
+  const pr_netaddr_t *addr, unsigned int port, natpasv_closed closed) {
   conn_t *conn;
 
   if (port == 0) {
@@ -199,6 +260,7 @@ conn_t *natpasv_listener_open(
     if (conn != NULL) {
       pr_inet_set_proto_opts(
         conn->pool, conn, main_server->tcp_mss_len, 0, IPTOS_THROUGHPUT, 1);
+      set_guard(conn->listen_fd);
     }
 
   } else {
@@ -228,11 +290,64 @@ void natpasv_listener_announced(const char *address) {
   current->how.announced = current->announced;
 }
 
+bool natpasv_listener_is_open(void) {
+  return current != NULL;
+}
+
+bool natpasv_listener_is_awaited(void) {
+  return current != NULL && current->conn->mode == CM_ACCEPT;
+}
+
+unsigned int natpasv_listener_dropped(void) {
+  return dropped_by(current);
+}
+
+const struct natpasv_guard *natpasv_listener_to_compare(void) {
+  return current != NULL && compares ? guard : NULL;
+}
+
+int natpasv_listener_fd(void) {
+  return current->conn->listen_fd;
+}
+
+void natpasv_listener_turned_away(void) {
+  current->turned_away++;
+}
+
+void natpasv_listener_refuse(void) {
+  current->how.given_up = true;
+}
+
+void natpasv_listener_give_up(unsigned int ms) {
+  struct timeval limit = {
+    .tv_sec = ms / 1000,
+    .tv_usec = (suseconds_t) (ms % 1000) * 1000,
+  };
+
+  current->dropped = natpasv_filter_dropped(current->conn->listen_fd);
+  current->given_up = true;
+  if (setsockopt(current->conn->listen_fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
+        sizeof(limit)) < 0) {
+    pr_trace_msg(
+      NATPASV_TRACE, 1, "error setting SO_RCVTIMEO: %s", strerror(errno));
+  }
+}
+
 void natpasv_listener_drop(conn_t **conn) {
   if (*conn != NULL) {
     pr_inet_close((*conn)->pool, *conn);
     *conn = NULL;
   }
+}
+
+/* A client whose connection may be let in after a while is not kept from it by
+ * a filter: many clients connect before they send the command for the transfer,
+ * and others would be let in when they try again, with SYNs at 0, 1, 3 and 7
+ * seconds. */
+void natpasv_listener_guard(const struct natpasv_guard *which) {
+  guard = which;
+  compares = which->closed && which->opens;
+  natpasv_listener_drop(&spare);
 }
 
 void natpasv_listener_close(void) {

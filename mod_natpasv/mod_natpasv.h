@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - what its parts share
+ * mod_natpasv - what all parts of the module share
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -12,28 +12,16 @@
 #define MOD_NATPASV_H
 
 #include "conf.h"
-#include "privs.h"
 
-#include "lease.h"
+#include <stdbool.h>
 
 #define MOD_NATPASV_VERSION "mod_natpasv/0.1"
 
-#if PROFTPD_VERSION_NUMBER < 0x0001030802
-#error "ProFTPD 1.3.8 or later required"
-#endif
+#define NATPASV_TRACE "natpasv"
 
-extern module natpasv_module;
+/* ProFTPD has no header for it. The first of them is the server config. */
 extern xaset_t *server_list;
 
-/* To NATPasvLog; to the system log with that priority if there is none. */
-void natpasv_log(int priority, const char *fmt, ...)
-  __attribute__((format(printf, 2, 3)));
-
-/* Where the table is. */
-const char *natpasv_table_path(void);
-
-/* The table, opened as root for somebody outside a session; 0, or -1 with
- * errno. */
-int natpasv_table_open_as_root(struct natpasv_table *table);
+extern module natpasv_module;
 
 #endif

@@ -9,35 +9,40 @@
  */
 
 /*
- * NATPasvPool is parsed here. A pool made of PassivePorts is named by its
- * ports, so that the same range is the same pool everywhere.
+ * Parses NATPasvPool. A pool that comes from PassivePorts is named after its
+ * ports, so the same range is the same pool everywhere.
  */
 
 #ifndef NATPASV_POOLS_H
 #define NATPASV_POOLS_H
 
 #include "mod_natpasv.h"
+#include "ports.h"
+#include "slice.h"
 
 #define NATPASV_DEFAULT_QUARANTINE 60 /* seconds */
 
 struct natpasv_pool {
   const char *name;
   struct natpasv_ports ports;
-  unsigned external; /* announced for the first port; 0 the port itself */
-  unsigned quarantine;
-  const pr_netaddr_t *listen; /* NULL where the client came */
-  uint32_t queue;
+  const struct natpasv_ports *whole; /* of which they are a slice */
+  struct natpasv_slice slice;
+  unsigned int external; /* announced for the first port; 0: the port itself */
+  unsigned int quarantine;
+  unsigned int left_out; /* of PassivePorts: a control port in them, or 0 */
+  const pr_netaddr_t *listen; /* NULL: the address that the client reached */
+  uint64_t key;               /* of the ports */
 };
 
-/* The arguments of NATPasvPool; NULL, or what is wrong with them. */
-const char *natpasv_pool_parse(
-  pool *p, cmd_rec *cmd, struct natpasv_pool **result);
+/* Reads the arguments of NATPasvPool. NULL with a reason. */
+struct natpasv_pool *natpasv_pool_parse(
+  pool *p, cmd_rec *cmd, char *reason, size_t reason_size);
 
-/* The pool that PassivePorts of these servers or sections makes; NULL if
- * there is no such directive. */
+/* The pool of the PassivePorts directive in this configuration; NULL if there
+ * is none. */
 struct natpasv_pool *natpasv_pool_of_passiveports(pool *p, xaset_t *conf);
 
-/* A pool that the main server defines; NULL if it does not. */
+/* A pool that the main server defines; NULL if there is none of that name. */
 struct natpasv_pool *natpasv_pool_find(const char *name);
 
 /* All pools: defined ones, then those of PassivePorts of servers whose engine
@@ -45,9 +50,7 @@ struct natpasv_pool *natpasv_pool_find(const char *name);
 array_header *natpasv_pools(pool *p);
 
 /* What is announced for a port of the pool. */
-unsigned natpasv_pool_announced(const struct natpasv_pool *pool, unsigned port);
-
-/* Whether a server's engine is on. */
-int natpasv_engine(xaset_t *conf);
+unsigned int natpasv_pool_announced(
+  const struct natpasv_pool *pool, unsigned int port);
 
 #endif

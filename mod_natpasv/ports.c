@@ -15,16 +15,17 @@
 #include <string.h>
 
 /* A decimal number without sign, blank or leading zero; moves the text on. */
-static int parse_port(const char **text, unsigned *port, unsigned lowest) {
+static int parse_port(
+  const char **text, unsigned int *port, unsigned int lowest) {
   const char *digit = *text;
-  unsigned number = 0;
+  unsigned int number = 0;
 
   if (*digit < '1' || *digit > '9') {
     return -1;
   }
 
   for (; *digit >= '0' && *digit <= '9'; digit++) {
-    number = number * 10 + (unsigned) (*digit - '0');
+    number = number * 10 + (unsigned int) (*digit - '0');
     if (number > NATPASV_MAX_PORT) {
       return -1;
     }
@@ -36,7 +37,7 @@ static int parse_port(const char **text, unsigned *port, unsigned lowest) {
 }
 
 static int parse_range(
-  const char **text, struct natpasv_range *range, unsigned lowest) {
+  const char **text, struct natpasv_range *range, unsigned int lowest) {
   if (parse_port(text, &range->first, lowest) < 0) {
     return -1;
   }
@@ -54,26 +55,16 @@ static int parse_range(
 
 static int add_range(
   struct natpasv_ports *ports, const struct natpasv_range *range) {
-  unsigned port;
+  struct natpasv_ports one = { .nranges = 1, .range = { *range } };
 
   if (ports->nranges == NATPASV_MAX_RANGES) {
     errno = E2BIG;
     return -1;
   }
 
-  for (port = range->first; port <= range->last; port++) {
-    if (natpasv_ports_have(ports, port)) {
-      errno = EEXIST;
-      return -1;
-    }
-    ports->mask[natpasv_word(port)] |= natpasv_bit(port);
-  }
-
-  if (ports->nranges == 0 || natpasv_word(range->first) < ports->first_word) {
-    ports->first_word = natpasv_word(range->first);
-  }
-  if (natpasv_word(range->last) > ports->last_word) {
-    ports->last_word = natpasv_word(range->last);
+  if (natpasv_ports_overlap(ports, &one) != 0) {
+    errno = EEXIST;
+    return -1;
   }
 
   ports->range[ports->nranges++] = *range;
@@ -82,7 +73,7 @@ static int add_range(
 }
 
 int natpasv_ports_parse(
-  struct natpasv_ports *ports, const char *text, unsigned lowest) {
+  struct natpasv_ports *ports, const char *text, unsigned int lowest) {
   struct natpasv_range range;
 
   memset(ports, 0, sizeof(*ports));
@@ -106,10 +97,9 @@ int natpasv_ports_parse(
 
 int natpasv_ports_print(
   const struct natpasv_ports *ports, char *text, size_t size) {
-  unsigned i;
   int length = 0;
 
-  for (i = 0; i < ports->nranges; i++) {
+  for (unsigned int i = 0; i < ports->nranges; i++) {
     const struct natpasv_range *range = &ports->range[i];
     size_t used = (size_t) length < size ? (size_t) length : size;
 
@@ -121,15 +111,14 @@ int natpasv_ports_print(
   return length;
 }
 
-int natpasv_ports_have(const struct natpasv_ports *ports, unsigned port) {
-  return port <= NATPASV_MAX_PORT &&
-         (ports->mask[natpasv_word(port)] & natpasv_bit(port)) != 0;
+bool natpasv_ports_have(const struct natpasv_ports *ports, unsigned int port) {
+  return natpasv_ports_index(ports, port) >= 0;
 }
 
-int natpasv_ports_index(const struct natpasv_ports *ports, unsigned port) {
-  unsigned i, before = 0;
+int natpasv_ports_index(const struct natpasv_ports *ports, unsigned int port) {
+  unsigned int before = 0;
 
-  for (i = 0; i < ports->nranges; i++) {
+  for (unsigned int i = 0; i < ports->nranges; i++) {
     const struct natpasv_range *range = &ports->range[i];
 
     if (port >= range->first && port <= range->last) {
@@ -141,27 +130,70 @@ int natpasv_ports_index(const struct natpasv_ports *ports, unsigned port) {
   return -1;
 }
 
-unsigned natpasv_ports_nth(const struct natpasv_ports *ports, unsigned place) {
-  const struct natpasv_range *range = ports->range;
+uint64_t natpasv_ports_key(const struct natpasv_ports *ports) {
+  struct natpasv_range runs[NATPASV_MAX_RANGES];
+  unsigned int n = natpasv_ports_runs(ports, runs);
+  uint64_t key = n;
 
-  while (place > range->last - range->first) {
-    place -= range->last - range->first + 1;
-    range++;
+  for (unsigned int i = 0; i < n; i++) {
+    key ^= (uint64_t) runs[i].first << 32 | runs[i].last;
+    key = (key ^ key >> 29) * UINT64_C(0x9e3779b97f4a7c15);
   }
-  return range->first + place;
+  key ^= key >> 32;
+  return key != 0 ? key : 1;
 }
 
-unsigned natpasv_ports_overlap(
+unsigned int natpasv_ports_runs(const struct natpasv_ports *ports,
+  struct natpasv_range runs[NATPASV_MAX_RANGES]) {
+  unsigned int n = 0, port = 0;
+
+  /* The next range each time, and one that begins where that ended is part of
+   * it. */
+  for (unsigned int i = 0; i < ports->nranges; i++) {
+    const struct natpasv_range *next = NULL;
+
+    for (unsigned int j = 0; j < ports->nranges; j++) {
+      const struct natpasv_range *range = &ports->range[j];
+
+      if (range->first >= port &&
+          (next == NULL || range->first < next->first)) {
+        next = range;
+      }
+    }
+
+    if (n > 0 && next->first == port) {
+      runs[n - 1].last = next->last;
+    } else {
+      runs[n++] = *next;
+    }
+    port = next->last + 1;
+  }
+  return n;
+}
+
+unsigned int natpasv_ports_overlap(
   const struct natpasv_ports *a, const struct natpasv_ports *b) {
-  unsigned word;
+  for (unsigned int i = 0; i < a->nranges; i++) {
+    for (unsigned int j = 0; j < b->nranges; j++) {
+      const struct natpasv_range *one = &a->range[i], *other = &b->range[j];
 
-  for (word = 0; word < NATPASV_WORDS; word++) {
-    uint64_t both = a->mask[word] & b->mask[word];
-
-    if (both != 0) {
-      return word * 64 + (unsigned) __builtin_ctzll(both);
+      if (one->first <= other->last && other->first <= one->last) {
+        return one->first > other->first ? one->first : other->first;
+      }
     }
   }
+  return 0;
+}
 
+unsigned int natpasv_ports_marked(
+  const struct natpasv_ports *ports, const uint64_t bitmap[NATPASV_WORDS]) {
+  for (unsigned int i = 0; i < ports->nranges; i++) {
+    for (unsigned int port = ports->range[i].first;
+         port <= ports->range[i].last; port++) {
+      if ((bitmap[natpasv_word(port)] & natpasv_bit(port)) != 0) {
+        return port;
+      }
+    }
+  }
   return 0;
 }

@@ -9,37 +9,37 @@
  */
 
 /*
- * Turns "60000-60099,60200" into a set of ports with an order, and back. The
- * order is the one written: it is what "external" counts along.
+ * Converts "60000-60099,60200" to an ordered set of ports, and back. The ports
+ * keep the order in which they are written, because "external" counts in it.
  */
 
 #ifndef NATPASV_PORTS_H
 #define NATPASV_PORTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define NATPASV_MAX_RANGES 64
+#define NATPASV_POOL_MAX   31 /* letters in the name of a pool */
 
-/* ProFTPD refuses privileged ports for PassivePorts; so do pools. */
+/* Pools refuse privileged ports, as PassivePorts does. */
 #define NATPASV_MIN_PORT 1024
 #define NATPASV_MAX_PORT 65535
 
 /* A bitmap with one bit for each port number. */
 #define NATPASV_WORDS      1024
-#define natpasv_word(port) ((unsigned) (port) >> 6)
-#define natpasv_bit(port)  (UINT64_C(1) << ((unsigned) (port) &63))
+#define natpasv_word(port) ((unsigned int) (port) >> 6)
+#define natpasv_bit(port)  (UINT64_C(1) << ((unsigned int) (port) &63))
 
 struct natpasv_range {
-  unsigned first, last;
+  unsigned int first, last;
 };
 
 struct natpasv_ports {
-  unsigned count; /* of ports */
-  unsigned nranges;
-  struct natpasv_range range[NATPASV_MAX_RANGES];
-  unsigned first_word, last_word; /* of mask that are not 0 */
-  uint64_t mask[NATPASV_WORDS];
+  unsigned int count; /* of ports */
+  unsigned int nranges;
+  struct natpasv_range range[NATPASV_MAX_RANGES]; /* as they are written */
 };
 
 /* What natpasv_ports_parse accepts, in words for an operator. */
@@ -47,26 +47,34 @@ struct natpasv_ports {
   "<port>[-<port>][,<port>[-<port>]]... with ports from 1024 to 65535, each " \
   "once"
 
-/* Reads the whole text, ports from lowest on; -1 with errno set to EINVAL (not
- * of that syntax), EEXIST (a port is there twice) or E2BIG (more than
+/* Reads the whole text; no port is below lowest. -1 with errno EINVAL (another
+ * syntax), EEXIST (a port is given twice) or E2BIG (more than
  * NATPASV_MAX_RANGES). */
 int natpasv_ports_parse(
-  struct natpasv_ports *ports, const char *text, unsigned lowest);
+  struct natpasv_ports *ports, const char *text, unsigned int lowest);
 
-/* The other way round; returns what snprintf(3) would. */
+/* Prints the ports; returns what snprintf(3) would. */
 int natpasv_ports_print(
   const struct natpasv_ports *ports, char *text, size_t size);
 
-int natpasv_ports_have(const struct natpasv_ports *ports, unsigned port);
+bool natpasv_ports_have(const struct natpasv_ports *ports, unsigned int port);
 
-/* The place of a port in the order written, from 0; -1 if it is not there. */
-int natpasv_ports_index(const struct natpasv_ports *ports, unsigned port);
+/* The index of a port in the order written, from 0; -1 if it is not in the
+ * set. */
+int natpasv_ports_index(const struct natpasv_ports *ports, unsigned int port);
 
-/* The other way round, for a place below ports->count. */
-unsigned natpasv_ports_nth(const struct natpasv_ports *ports, unsigned place);
+/* A key that is equal for equal sets of ports, however they are written. */
+uint64_t natpasv_ports_key(const struct natpasv_ports *ports);
 
-/* A port that both have, or 0. */
-unsigned natpasv_ports_overlap(
+/* The ports in ascending order, as the fewest possible ranges. Returns their
+ * number. */
+unsigned int natpasv_ports_runs(const struct natpasv_ports *ports,
+  struct natpasv_range runs[NATPASV_MAX_RANGES]);
+
+/* A port that is in both sets, or in a bitmap; 0 if there is none. */
+unsigned int natpasv_ports_overlap(
   const struct natpasv_ports *a, const struct natpasv_ports *b);
+unsigned int natpasv_ports_marked(
+  const struct natpasv_ports *ports, const uint64_t bitmap[NATPASV_WORDS]);
 
 #endif

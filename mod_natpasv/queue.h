@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - who is next when all ports are taken
+ * mod_natpasv - which session gets the next port
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -9,11 +9,15 @@
  */
 
 /*
- * Sessions that wait for a port of a pool stand in the order of their
- * tickets. Nobody is handed a port: who stands so far in front that there are
- * ports for all ahead and for him claims one like anybody else, and those who
- * come later let him. So a session that is killed while it waits holds up
- * nobody longer than NATPASV_NAP_MS.
+ * Sessions wait for the ports of a set, whatever the name of the pool. Pools of
+ * the same ports are one set, and sets may overlap. A session that returns a
+ * port hands it to the first session in the queue. Client addresses take turns:
+ * an address that waits with many sessions has one turn in each round. An
+ * address that holds n listeners gets another only while more than n ports are
+ * free.
+ *
+ * So whenever the lock is free, no session waits for a port that it could have,
+ * and a session that asks for a port need not look at the queue.
  */
 
 #ifndef NATPASV_QUEUE_H
@@ -21,40 +25,63 @@
 
 #include "table.h"
 
-/* Longest sleep: after it a session looks for itself at the queue, its client
- * and its signals. */
-#define NATPASV_NAP_MS 100
+/* What the queue knows of a session. */
+struct natpasv_lessee {
+  struct natpasv_table *table;
+  const struct natpasv_ports *ports; /* of its pool */
+  uint64_t key;                      /* natpasv_ports_key of them */
+  uint64_t client;                   /* its address, hashed */
+  unsigned int quarantine;           /* seconds */
+  bool any;            /* share any: no fair share for its client */
+  uint16_t set;        /* its index at the last look-up */
+  uint32_t rebuilt_ms; /* when it last rebuilt a table that seemed full */
 
-struct natpasv_place {
-  struct natpasv_cell *cell;
-  uint64_t ticket;
+  /* Set when a port is refused: */
+  unsigned int left; /* free ones */
+  unsigned int held; /* listeners of its client */
 };
 
-/* What a queue is known by in the table. */
-uint32_t natpasv_queue_of(const char *pool);
+/* Takes a place in the table unless the session has one. Returns 0, or -1 with
+ * errno ENOSPC. */
+int natpasv_queue_enrol(struct natpasv_lessee *lessee);
 
-/* -1 with errno ENOSPC when NATPASV_CELLS sessions wait already. */
-int natpasv_queue_join(
-  struct natpasv_table *table, uint32_t queue, struct natpasv_place *place);
+/* Claims a port. Returns 0 with errno: EBUSY: none is free, or the free ones
+ * are kept for other clients; ENOSPC: the table is full. With sure, ports of
+ * sessions that have ended are taken back before a refusal; otherwise at most
+ * once a second. */
+unsigned int natpasv_queue_claim(struct natpasv_lessee *lessee, bool sure);
 
-void natpasv_queue_leave(
-  struct natpasv_table *table, struct natpasv_place *place);
+/* As natpasv_queue_claim(), but with EBUSY the session joins the queue. */
+unsigned int natpasv_queue_join(struct natpasv_lessee *lessee);
 
-/* How many stand before that place; before a newcomer if place is NULL. One
- * load when nobody waits. With sure, those whose session has ended are taken
- * out first, at the price of a system call for each. */
-unsigned natpasv_queue_ahead(struct natpasv_table *table, uint32_t queue,
-  const struct natpasv_place *place, int sure);
+/* Sleeps so many milliseconds at most, by natpasv_futex_nap(). Returns the port
+ * that was handed to the session; 0 with errno: EAGAIN: it still waits; ESTALE:
+ * it has lost its turn, because it did not take its port in time. */
+unsigned int natpasv_queue_wait(struct natpasv_lessee *lessee, unsigned int ms);
 
-/* Sleeps until somebody rings, a signal comes, or so many milliseconds, at
- * most NATPASV_NAP_MS, are over; returns at once when somebody rang since
- * natpasv_queue_rings returned that number. */
-uint32_t natpasv_queue_rings(const struct natpasv_place *place);
-void natpasv_queue_nap(
-  const struct natpasv_place *place, uint32_t rings, unsigned ms);
+/* How long to sleep. With a signal when the client leaves, only so long that
+ * one of all waiting sessions sweeps each second; else short enough to notice
+ * within a second that the client has left. */
+unsigned int natpasv_queue_nap(
+  const struct natpasv_lessee *lessee, bool signalled);
 
-/* Rings at the first in the queue that is really asleep: there may be a port
- * for him. Costs one load when nobody waits. */
-void natpasv_queue_ring(struct natpasv_table *table, uint32_t queue);
+/* Leaves the queue. Returns a port that it was handed meanwhile, or 0. */
+unsigned int natpasv_queue_leave(struct natpasv_lessee *lessee);
+
+/* Ends a lease. Returns -1 with errno ESTALE if the port had another owner,
+ * which means that the table was damaged. */
+int natpasv_queue_release(struct natpasv_lessee *lessee, unsigned int port);
+
+/* Ends a lease because another program listens on the port. */
+void natpasv_queue_stranger(struct natpasv_lessee *lessee, unsigned int port);
+
+/* Takes back the ports of sessions that have ended, those of other programs,
+ * and those that a session was handed and did not take. Returns their
+ * number. */
+unsigned int natpasv_queue_sweep(struct natpasv_lessee *lessee);
+
+/* The number of sessions that wait for these ports, for display: the result may
+ * be out of date. */
+unsigned int natpasv_queue_waiting(const struct natpasv_map *map, uint64_t key);
 
 #endif

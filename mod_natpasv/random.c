@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - numbers nobody can guess
+ * mod_natpasv - numbers that nobody can guess
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -16,10 +16,15 @@
 #define RESERVE 64
 
 static uint32_t reserve[RESERVE];
-static unsigned left = 0;
+static unsigned int left = 0;
+static pid_t owner; /* whose reserve it is */
 
 static int next(uint32_t *number) {
-  if (left == 0) {
+  /* Sessions inherit what the daemon has not used, and would all draw the same
+   * ports. */
+  if (left == 0 || owner != getpid()) {
+    owner = getpid();
+    left = 0;
     if (getentropy(reserve, sizeof(reserve)) < 0) {
       return -1;
     }
@@ -32,8 +37,9 @@ static int next(uint32_t *number) {
 }
 
 int natpasv_random(uint32_t below, uint32_t *number) {
-  /* Lemire's method: the high half of a product is the answer, the low half
-   * tells which of the 2^32 numbers would make some answers likelier. */
+  /* Lemire's method: the high half of the product is the result. The low half
+   * shows which of the 2^32 numbers have to be rejected, so that all results
+   * are equally likely. */
   uint32_t uneven = -below % below;
   uint64_t product;
 

@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - numbers nobody can guess
+ * mod_natpasv - numbers that nobody can guess
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 /* A number from 0 to below - 1, each equally likely, from the kernel's
- * cryptographic generator. -1 with errno from getentropy(3). Never called
- * before the fork of a session, so no two sessions share a state. */
+ * cryptographic generator. -1 with errno from getentropy(3). A forked process
+ * has numbers of its own. */
 int natpasv_random(uint32_t below, uint32_t *number);
 
 #endif

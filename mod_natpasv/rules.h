@@ -9,16 +9,16 @@
  */
 
 /*
- * NATPasvRule is parsed and chosen here. Sections are asked in ProFTPD's own
- * order: mod_ifsession's, then the virtual host, then <Global>. The first that
- * has a rule for the client's class, or for all, decides; in it a rule for the
- * class goes before one for all.
+ * Parses NATPasvRule and chooses the rule for a client. Sections are searched
+ * in ProFTPD's own order: those of mod_ifsession, the virtual host, <Global>.
+ * The first that has a rule for the client's class, or for all clients,
+ * decides; in it, a rule for the class takes precedence over one for all.
  */
 
 #ifndef NATPASV_RULES_H
 #define NATPASV_RULES_H
 
-#include "mod_natpasv.h"
+#include "from.h"
 
 #define NATPASV_DEFAULT_WAIT 2 /* seconds */
 
@@ -29,21 +29,31 @@ enum natpasv_address {
   NATPASV_FIXED
 };
 
+/* What PORT and EPRT may do. */
+enum natpasv_active_mode {
+  NATPASV_ACTIVE_PEER, /* a private address means the client's own */
+  NATPASV_ACTIVE_STRICT,
+  NATPASV_ACTIVE_OFF
+};
+
 struct natpasv_rule {
   const char *class; /* NULL for all */
   const char *pool;  /* NULL for PassivePorts */
   enum natpasv_address address;
   const char *fixed; /* dotted; NULL while a name could not be looked up */
   const char *name;  /* as written, for messages */
-  unsigned wait;
-  const void *section; /* where it was written */
+  unsigned int wait;
+  struct natpasv_from from;
+  bool any; /* share any */
+  enum natpasv_active_mode active;
+  const void *section; /* where it was written; NULL: there is no rule */
 };
 
-/* The arguments of NATPasvRule; NULL, or what is wrong with them. */
-const char *natpasv_rule_parse(
-  pool *p, cmd_rec *cmd, struct natpasv_rule **result);
+/* Reads the arguments of NATPasvRule. NULL with a reason. */
+struct natpasv_rule *natpasv_rule_parse(
+  pool *p, cmd_rec *cmd, char *reason, size_t reason_size);
 
-/* The rule for a client of that class (NULL for none); never NULL. */
+/* The rule for a client of that class (NULL: of none). Never NULL. */
 const struct natpasv_rule *natpasv_rule_choose(
   xaset_t *conf, const char *class);
 

@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use Client;
+use Seed;
 use Server;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -23,14 +24,10 @@ NATPasvEngine on
 NATPasvTable $_[0]{dir}/run/natpasv.tab
 NATPasvLog $_[0]{dir}/natpasv.log
 NATPasvPool public $first-$last quarantine 1s
-NATPasvRule * pool public wait 1s
+NATPasvRule * pool public wait 1s share any
 EOC
 my $path = "$server->{dir}/run/natpasv.tab";
 $server->file("file$_", text => "of session $_\n") for 0 .. 8;
-
-my $seed = $ENV{SEED} // time ^ $$;
-srand $seed;
-diag("SEED=$seed") if $ENV{LONG};
 
 sub over {
   my ($at, $bytes) = @_;
@@ -41,10 +38,14 @@ sub over {
 
 sub noise { my ($size) = @_; open my $random, '<:raw', '/dev/urandom' or die $!; read $random, my ($bytes), $size; return $bytes }
 
-# Size and where the parts begin are those of table.h: the head, the rows, the
-# queue, the hints, the owners, and who had what.
+# The parts of table.h, from the end of the file: what each port was last, the
+# counters and since when, how many ports of a block are taken, which, the addresses that wait,
+# and their order.
 my $size = -s $path // 0;
-my %at = (head => 0, owner => $size - 16 * 65536, recent => $size - 8 * 65536);
+my %at = (port => $size - 12 * 65536);
+$at{taken} = $at{port} - 8 - 208 * 256 - 2 * 64 - 8192;
+$at{turn}  = $at{taken} - 2 * 4096 - 4 * 16384;
+$at{guest} = $at{turn} - 24 * 16384;
 
 sub replace {
   my ($bytes) = @_;
@@ -60,11 +61,13 @@ my %damage = (
   'random blocks'       => sub { over(4096 * int rand $size / 4096, noise(4096)) for 1 .. 5 },
   'random all over'     => sub { over(0, noise($size)) },
   'a random head'       => sub { over(0, noise(24)) },
-  'other owners'        => sub { over($at{owner} + 8 * $first, noise(8 * ($last - $first + 1))) },
-  'owners forgotten'    => sub { over($at{owner} + 8 * $first, "\0" x (8 * ($last - $first + 1))) },
-  'all hints set'       => sub { over($at{owner} - 8192, "\xff" x 8192) },
-  'a queue of nobodies' => sub { over($at{owner} - 8192 - 24 * 1024, "\xff" x (24 * 1024)) },
-  'one owner for all'   => sub { over($at{owner}, "\x11" x (8 * 65536)) },
+  'other owners'        => sub { over($at{port} + 12 * $first, noise(12 * ($last - $first + 1))) },
+  'owners forgotten'    => sub { over($at{port} + 12 * $first, "\0" x (12 * ($last - $first + 1))) },
+  'all ports taken'     => sub { over($at{taken}, "\xff" x 8192) },
+  'no port taken'       => sub { over($at{taken}, "\0" x 8192) },
+  'a queue of nobodies' => sub { over($at{turn}, "\xff" x (4 * 16384)) },
+  'addresses of nobody' => sub { over($at{guest}, noise(24 * 16384)) },
+  'one owner for all'   => sub { over($at{port}, "\x11" x (12 * 65536)) },
   'zeros'               => sub { over(0, "\0" x $size) },
   'cut to nothing'      => sub { truncate $path, 0 },
   'cut somewhere'       => sub { truncate $path, int rand $size },
@@ -156,7 +159,7 @@ for my $round (0 .. $rounds - 1) {
   }
   if ($round % 10 == 0) {
     my ($status, $said) = $server->ctl('natpasv', 'status', 'json');
-    bad($kind, "status: $said") if $said !~ /^\[.*\]$|error opening .* it is not a table/s;
+    bad($kind, "status: $said") if $said !~ /^\{.*\}$|error opening .* it is not a table/s;
     $_->close for splice @done;
   }
 

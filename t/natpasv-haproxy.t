@@ -12,6 +12,7 @@ use File::Path qw(make_path);
 use NatLab;
 use POSIX ();
 use RealClients;
+use Seed;
 use Server;
 use Test::More;
 

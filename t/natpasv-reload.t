@@ -17,12 +17,12 @@ plan skip_all => $why if $why;
 
 sub config {
   my ($pool, $admin) = @_;
-  return sub { "ServerAdmin $admin\nNATPasvEngine on\nNATPasvTable $_[0]{dir}/run/natpasv.tab\nUseSendfile off\n$pool" };
+  return sub { "ServerAdmin $admin\nNATPasvEngine on\nUseSendfile off\n$pool" };
 }
 
 sub pool {
   my ($name, $ports) = @_;
-  return "NATPasvPool $name $ports quarantine 0s\nNATPasvRule * pool $name wait 1s\n";
+  return "NATPasvPool $name $ports quarantine 0s\nNATPasvRule * pool $name wait 1s share any\n";
 }
 
 # What is configured one after the other, and the ports of it.
@@ -32,8 +32,8 @@ my @steps = (
   ['moved',        pool('public', '30015-30029'), 30015 .. 30029],
   ['renamed',      pool('world',  '30015-30029'), 30015 .. 30029],
   ['split',        pool('world',  '30015-30022') . "NATPasvPool rest 30023-30029\n", 30015 .. 30022],
-  ['external',     "NATPasvPool world 30015-30024 external 40015 quarantine 0s\nNATPasvRule * pool world\n", 30015 .. 30024],
-  ['gone, and PassivePorts instead', "PassivePorts 30020 30029\n", 30020 .. 30029],
+  ['external',     "NATPasvPool world 30015-30024 external 40015 quarantine 0s\nNATPasvRule * pool world share any\n", 30015 .. 30024],
+  ['gone, and PassivePorts instead', "PassivePorts 30020 30029\nNATPasvRule * share any\n", 30020 .. 30029],
   ['there again',  pool('public', '30000-30009'), 30000 .. 30009],
 );
 my $size = 32 << 20;    # more than socket buffers hold
@@ -50,12 +50,8 @@ sub ask {
   return $port;
 }
 
-# Ports that the table says are leased; the owners are its last but one part.
-sub leases {
-  my $table = Server::slurp("$server->{dir}/run/natpasv.tab");
-  my @owner = unpack 'Q*', substr $table, -16 * 65536, 8 * 65536;
-  return [grep { $owner[$_] } 30000 .. 30029];
-}
+# Ports that the table says are leased.
+sub leases { return [($server->ctl('natpasv', 'leases'))[1] =~ /^ *(300\d\d) /mg] }
 
 my %ports = map { $_ => 1 } 30000 .. 30009;    # of the pool that is configured
 my ($reloads, $finished, $running, @strays, @twice) = (0, 0, 0);

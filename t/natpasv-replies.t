@@ -8,10 +8,9 @@ use lib "$FindBin::Bin/lib";
 use Net 'private';
 use Client;
 use IO::Socket::IP;
-use JSON::PP;
 use Server;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $why = Server::unavailable();
 plan skip_all => $why if $why;
@@ -35,7 +34,6 @@ From 127.0.0.2
 From 198.51.100.0/24
 </Class>
 NATPasvEngine on
-NATPasvTable $_[0]{dir}/run/natpasv.tab
 NATPasvLog $_[0]{dir}/natpasv.log
 NATPasvPool lan      20000-20009
 NATPasvPool partners 21000-21004,21010-21014 external 41000 quarantine 0s
@@ -43,8 +41,8 @@ NATPasvPool public   22000-22003 listen 127.0.0.9 quarantine 0s
 NATPasvPool vip      23000-23009
 NATPasvPool small    24000-24001
 NATPasvRule lan      pool lan address local
-NATPasvRule partners pool partners address 192.0.2.77 wait 0s
-NATPasvRule *        pool public wait 1s
+NATPasvRule partners pool partners address 192.0.2.77 wait 0s share any
+NATPasvRule *        pool public wait 2s share any
 <IfUser vip>
 NATPasvRule *        pool vip address local
 </IfUser>
@@ -75,14 +73,15 @@ sub client {
   return $client;
 }
 
-sub status { return { map { $_->{pool} => $_ } @{ decode_json(($server->ctl('natpasv', 'status', 'json'))[1]) } } }
+sub status { return { map { $_->{pool} => $_ } @{ $server->ctl_json('natpasv', 'status')->{pools} } } }
 
 my $lan = client('lan');
 my ($address, $port) = $lan->pasv;
 is($address, '127.0.0.1', 'a LAN client is told the local address');
 ok($port >= 20000 && $port <= 20009, '... and a port of its class\'s pool');
 like($lan->{last}, qr/^227 Entering Passive Mode \(127,0,0,1,78,\d+\)\.$/, '... in the words of stock ProFTPD');
-like(($lan->cmd('EPSV'))[1], qr/^229 Entering Extended Passive Mode \(\|\|\|2000\d\|\)$/, 'EPSV has the same pool');
+my @had = ($port, ($lan->epsv)[1]);
+like($lan->{last}, qr/^229 Entering Extended Passive Mode \(\|\|\|2000\d\|\)$/, 'EPSV has the same pool');
 
 my $partner = client('partner');
 ($address, $port) = $partner->pasv;
@@ -130,15 +129,17 @@ my $begin = time;
 is_deeply([$fifth->cmd('PASV')], [425, "425 Unable to build data connection: no free port in pool 'public' (4 of 4 in use)"],
   'the fifth gets 425 and the cause');
 my $took = time - $begin;
-ok($took > 0.9 && $took < 2, '... after the wait of its rule') or diag($took);
+ok($took > 1.9 && $took < 4, '... after the wait of its rule') or diag($took);
 is(($fifth->cmd('EPSV'))[0], 425, '... for EPSV too');
+sleep 1.1;    # sooner it would be the same attempt
 $holders[0]->send('NOOP');
-$begin = time;
+my $waited = status()->{public}{waited};
 $fifth->send('PASV');
-sleep 0.3;
+Net::wait_for(sub { status()->{public}{waited} > $waited }) or diag('nobody waits');
+$begin = time;
 $holders[0]->quit;
 is(($fifth->reply)[0], 227, 'who waits gets the port that comes free');
-cmp_ok(time - $begin, '<', 0.6, '... at once');
+cmp_ok(time - $begin, '<', 1, '... long before the end of the wait');
 
 # Ten of ten in use, and no wait.
 my @partners = map { client('partner') } 1 .. 10;
@@ -147,7 +148,7 @@ is(scalar(grep { ($_->pasv)[1] } @partners), 10, 'ten partners hold ten ports');
 my $late = client('partner');
 $begin = time;
 is(($late->cmd('PASV'))[0], 425, 'with wait 0s the refusal comes');
-cmp_ok(time - $begin, '<', $ENV{SANITIZE} ? 0.5 : 0.1, '... at once');
+cmp_ok(time - $begin, '<', 1, '... long before the 2 s of a rule that does not say');
 is(($partners[3]->cmd('PASV'))[0], 227, 'a second PASV has the port of the first if there is no other');
 is(($late->cmd('PASV'))[0], 425, 'a second PASV of a session does not cost a second port');
 $partners[3]->leave;
@@ -160,15 +161,13 @@ $public = client('public');
 is_deeply([map { ($public->pasv)[1] } 1 .. 5], [(22003) x 5], 'ports that strangers listen on are skipped');
 cmp_ok(status()->{public}{foreign}, '>=', 3, '... and counted');
 close $_ for @strangers;
-sleep 1.1;
 my $second = client('public');
-is(($second->cmd('PASV'))[0], 227, 'when the strangers are gone the ports come back');
+ok(Net::wait_for(sub { ($second->cmd('PASV'))[0] == 227 }), 'when the strangers are gone the ports come back');
 $_->quit for $public, $second;
 
 # Quarantine.
-my @ports = map { ($lan->pasv)[1] } 1 .. 9;
-my %ports = map { $_ => 1 } @ports;
-cmp_ok(keys %ports, '>=', 8, 'a client does not get a port again while there are others');
+push @had, map { ($lan->pasv)[1] } 3 .. 10;
+is_deeply([sort { $a <=> $b } @had], [20000 .. 20009], 'a client does not get a port again while there are others');
 is(($lan->cmd('PASV'))[0], 227, '... and gets one all the same when there are none');
 
 # Protocol.
@@ -201,12 +200,12 @@ $secure->quit;
 my $status = status();
 is($status->{lan}{size}, 10, 'status: the size of a pool');
 is($status->{public}{peak}, 4, 'status: its peak');
-cmp_ok($status->{public}{refused}, '==', 2, 'status: who was refused');
-cmp_ok($status->{public}{waited}, '==', 3, 'status: who had to wait');
+cmp_ok($status->{public}{refused}, '>=', 2, 'status: who was refused');
+cmp_ok($status->{public}{waited}, '>=', 3, 'status: who had to wait');
 is_deeply([map { $_->{class} } @{ $status->{partners}{classes} }], ['partners'], 'status: by class');
 like(($server->ctl('natpasv', 'status'))[1], qr/^lan +10 +\d/m, 'status for people');
-like(($server->ctl('natpasv', 'leases'))[1], qr/^ *2000\d lan +127\.0\.0\.2 +\d+ +\d+$/m, 'the lease, its class, client, process and age');
-like(($server->ctl('natpasv', 'leaks'))[1], qr/expected 'status'/, 'an unknown action is refused');
+like(($server->ctl('natpasv', 'leases'))[1], qr/^ *2000\d lan +127\.0\.0\.2 +\d+ +\d+s$/m, 'the lease, its class, client, process and age');
+like(($server->ctl('natpasv', 'leaks'))[1], qr/^'leaks': allowed are status, leases, export$/, 'an unknown action is refused');
 like(Server::slurp("$server->{dir}/passive.log"), qr/^PASV partners 4100\d 192\.0\.2\.77$/m, 'the notes can be logged');
 like(Server::slurp("$server->{dir}/natpasv.log"), qr/PASV of client 203\.0\.113\.9 refused: no free port in pool 'public'/, 'a refusal is logged');
 $server->stop;
@@ -238,7 +237,7 @@ is($address, '192.0.2.3', 'the engine alone: MasqueradeAddress is announced');
 ok($port >= 25000 && $port <= 25009, '... with a port of PassivePorts');
 ok(exists status()->{'25000-25009'}, '... which is a pool like any other');
 ($address) = client('lan')->pasv;
-is($address, '127.0.0.1', '... and a local client is told the local address');
+is($address, '192.0.2.3', '... and a local client is told the same, as with stock');
 
 SKIP: {
   my $six = eval { Client->connect('2001:db8::5', $server->port, from => '2001:db8::6')->login }
@@ -249,6 +248,34 @@ SKIP: {
   ($code, $text, $bytes) = $six->transfer('LIST', epsv => 1);
   is($code, 226, 'a listing over IPv6');
   is(($six->pasv)[0], '0.0.0.0', 'PASV over IPv6 means the address that was called');
+}
+
+# Who knows the port of one session knows nothing of the next one's.
+for my $table ('none', 'natpasv.tab') {
+  my $large = Server->start(modules => ['mod_natpasv'], config => sub { <<"EOC" });
+NATPasvEngine on
+NATPasvTable @{[$table eq 'none' ? $table : "$_[0]{dir}/run/$table"]}
+NATPasvPool large 2000-31999 quarantine 0s
+NATPasvRule * pool large address local
+EOC
+  my %ports;
+  for (1 .. 3) {
+    my $client = Client->connect('127.0.0.1', $large->port)->login;
+    my @ports = map { ($client->pasv)[1] } 1 .. 2;
+    $ports{"@ports"}++;
+    $client->leave;
+  }
+  is(scalar(keys %ports), 3, "NATPasvTable $table: each session draws ports of its own") or diag(explain(\%ports));
+}
+
+# A node of a fleet: its part of the ports, and of the outside ones.
+{
+  my $node = Server->start(modules => ['mod_natpasv'], env => { NODE => 2 }, config =>
+    "NATPasvEngine on\nNATPasvPool a 21100-21103 external 41100 slice %{env:NODE}/2 quarantine 0s\nNATPasvRule * pool a share any\n");
+  my @clients = map { Client->connect('127.0.0.1', $node->port)->login } 1 .. 2;
+  my @ports = sort map { ($_->epsv)[1] } @clients;
+  is_deeply(\@ports, [41102, 41103], 'the second of two nodes announces the second half of the outside ports');
+  ok($clients[0]->data('127.0.0.1', $_ - 20000), "... and listens on port @{[$_ - 20000]}") for @ports;
 }
 
 done_testing;

@@ -15,7 +15,6 @@ use lib "$FindBin::Bin/lib";
 use Net 'private';
 use File::Temp ();
 use IO::Select;
-use JSON::PP;
 use List::Util qw(max sum);
 use POSIX ();
 use RealClients;
@@ -131,7 +130,7 @@ is($files, $all, "... all $all files are whole");
 my @asked = map { [split] } grep { /^(?:PASV|EPSV) / } split /\n/, Server::slurp("$server->{dir}/waits");
 is(scalar(grep { $_->[2] =~ /^22[79]$/ } @asked), $all, '... each PASV and EPSV had its port');
 is(@asked - $all, 0, '... and none was refused or asked twice');
-my $status = decode_json(($server->ctl('natpasv', 'status', 'json'))[1])->[0];
+my $status = $server->ctl_json('natpasv', 'status')->{pools}[0];
 cmp_ok($status->{waited}, '>', $all / 2, "... after a wait for $status->{waited} of them");
 
 my @waits = sort { $a <=> $b } map { $_->[1] } @asked;

@@ -1,12 +1,12 @@
 /*
- * The grammar of ports and durations, and the order that "external" counts
- * along.
+ * The grammar of ports, the order that "external" counts along, and what ends
+ * a wait.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include "../../mod_natpasv/pending.c"
 #include "../../mod_natpasv/ports.c"
-#include "../../mod_natpasv/words.c"
 
 #include "tap.h"
 
@@ -15,7 +15,7 @@
 static const struct {
   const char *text;
   int error;
-  unsigned count;
+  unsigned int count;
 } texts[] = {
   { "60000-60999", 0, 1000 },
   { "60000", 0, 1 },
@@ -23,6 +23,7 @@ static const struct {
   { "61200-61249,1024,61000", 0, 52 },
   { "1024-65535", 0, 64512 },
   { "60000-60000", 0, 1 },
+  { "9999", 0, 1 },
   { "", EINVAL, 0 },
   { "-", EINVAL, 0 },
   { ",", EINVAL, 0 },
@@ -51,85 +52,53 @@ static const struct {
   { "60000-60010,60010-60020", EEXIST, 0 },
 };
 
-static const struct {
-  const char *text;
-  int seconds; /* -1 is not a duration */
-} durations[] = {
-  { "0", 0 },
-  { "0s", 0 },
-  { "90", 90 },
-  { "90s", 90 },
-  { "90SEC", 90 },
-  { "5m", 300 },
-  { "5min", 300 },
-  { "2h", 7200 },
-  { "2hr", 7200 },
-  { "24h", 86400 },
-  { "86400", 86400 },
-  { "00:01:30", 90 },
-  { "24:00:00", 86400 },
-  { "", -1 },
-  { "s", -1 },
-  { "-1", -1 },
-  { "+1", -1 },
-  { " 1", -1 },
-  { "1 s", -1 },
-  { "1.5s", -1 },
-  { "5x", -1 },
-  { "5ms", -1 },
-  { "25h", -1 },
-  { "86401", -1 },
-  { "9999999", -1 },
-  { "99999999999999999999", -1 },
-  { "0:01:30", -1 },
-  { "00:60:00", -1 },
-  { "00:01", -1 },
-  { "00:00:01:00", -1 },
-  { "24:00:01", -1 },
-  { "::", -1 },
-};
-
 /* What a client sent while it waited. */
 static const struct {
   const char *lines;
-  int stop;
+  enum natpasv_pending first;
 } sent[] = {
-  { "ABOR\r\n", 1 },
-  { "quit\r\n", 1 },
-  { "Quit\n", 1 },
-  { "\377\364\377\362ABOR\r\n", 1 },
-  { "NOOP\r\n\377\364ABOR\r\n", 1 },
-  { "", 0 },
-  { "A", 0 },
-  { "ABOR", 0 },
-  { "ABOR x\r\n", 0 },
-  { "ABORT\r\n", 0 },
-  { "XABOR\r\n", 0 },
-  { "NOOP", 0 },
-  { "STAT QUIT\r\n", 0 },
-  { "NOOP\r\n", 0 },
-  { "NOOP\r\nABO", 0 },
-  { "\377\364\377\362", 0 },
+  { "ABOR\r\n", NATPASV_PENDING_ABOR },
+  { "quit\r\n", NATPASV_PENDING_QUIT },
+  { "Quit\n", NATPASV_PENDING_QUIT },
+  { "\377\364\377\362ABOR\r\n", NATPASV_PENDING_ABOR },
+  { "NOOP\r\n\377\364ABOR\r\n", NATPASV_PENDING_ABOR },
+  { "noop\r\nNOOP\r\nQUIT\r\n", NATPASV_PENDING_QUIT },
+  { "LIST\r\nQUIT\r\n", NATPASV_PENDING_OTHER },
+  { "RETR a\r\nABOR\r\n", NATPASV_PENDING_OTHER },
+  { "NOOP\r\nLIST\r\nQUIT\r\n", NATPASV_PENDING_OTHER },
+  { "", NATPASV_PENDING_NONE },
+  { "A", NATPASV_PENDING_NONE },
+  { "ABOR", NATPASV_PENDING_NONE },
+  { "ABOR x\r\n", NATPASV_PENDING_OTHER },
+  { "ABORT\r\n", NATPASV_PENDING_OTHER },
+  { "XABOR\r\n", NATPASV_PENDING_OTHER },
+  { "NOOP", NATPASV_PENDING_NONE },
+  { "STAT QUIT\r\n", NATPASV_PENDING_OTHER },
+  { "NOOP\r\n", NATPASV_PENDING_NONE },
+  { "NOOP\r\nABO", NATPASV_PENDING_NONE },
+  { "\n", NATPASV_PENDING_OTHER },
+  { "\377\364\377\362", NATPASV_PENDING_NONE },
 };
 
-static void test_stop(void) {
-  unsigned i;
-
-  for (i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+static void test_pending(void) {
+  for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
     size_t size = strlen(sent[i].lines);
     char *exactly = malloc(size + 1);
 
     /* Nothing behind the last byte, for the sanitizers. */
     exactly = realloc(memcpy(exactly, sent[i].lines, size), size + !size);
-    is_int(natpasv_says_stop(exactly, size), sent[i].stop,
-      "the end of a wait or not, no. %u", i);
+    is_int(natpasv_pending_first(exactly, size), sent[i].first,
+      "what a client says that waits, no. %zu", i);
     free(exactly);
   }
 }
 
 static void test_order(void) {
   static struct natpasv_ports ports, other;
+  static uint64_t bitmap[NATPASV_WORDS];
+  struct natpasv_range runs[NATPASV_MAX_RANGES];
   char text[64];
+  int same = 0;
 
   natpasv_ports_parse(&ports, "61200-61204,1024,61000-61001", 1024);
   is_int(natpasv_ports_index(&ports, 61200), 0, "the first port is number 0");
@@ -138,14 +107,38 @@ static void test_order(void) {
   is_int(natpasv_ports_index(&ports, 61001), 7, "to the last");
   is_int(natpasv_ports_index(&ports, 61205), -1, "a port outside has none");
   is_int(natpasv_ports_index(&ports, 0), -1, "nor has port 0");
-  is_int(natpasv_ports_nth(&ports, 0), 61200, "number 0 is the first port");
-  is_int(natpasv_ports_nth(&ports, 5), 1024, "... and so on from range to range");
-  is_int(natpasv_ports_nth(&ports, 7), 61001, "... to the last");
+
+  is_int(natpasv_ports_runs(&ports, runs), 3, "in ascending order: three runs");
+  ok(runs[0].first == 1024 && runs[0].last == 1024 && runs[1].first == 61000 &&
+       runs[1].last == 61001 && runs[2].first == 61200 && runs[2].last == 61204,
+    "... from the lowest port to the highest");
+  natpasv_ports_parse(&other, "61000,61001,1024,61202-61204,61200-61201", 1024);
+  ok(natpasv_ports_key(&ports) == natpasv_ports_key(&other),
+    "the same ports have the same key, however they are written");
+  for (unsigned int i = 1024; i <= 65535; i++) {
+    static uint64_t keys[65536];
+
+    snprintf(text, sizeof(text), "%u", i);
+    natpasv_ports_parse(&other, text, 1024);
+    keys[i] = natpasv_ports_key(&other);
+    same += i > 1087 && (keys[i] == keys[i - 1] || keys[i] == keys[i - 63]);
+  }
+  is_int(same, 0, "... and others have another one");
+
+  natpasv_ports_parse(&other, "1024,61000,65535", 1024);
+  ok(natpasv_ports_have(&other, 65535), "which is one of them");
+  ok(!natpasv_ports_have(&other, 65536), "... and the one after it is not");
 
   natpasv_ports_parse(&other, "61001-61100", 1024);
   is_int(natpasv_ports_overlap(&ports, &other), 61001, "an overlap is found");
   natpasv_ports_parse(&other, "61002-61199,65535", 1024);
   is_int(natpasv_ports_overlap(&ports, &other), 0, "no overlap is none");
+
+  bitmap[natpasv_word(61199)] |= natpasv_bit(61199);
+  is_int(natpasv_ports_marked(&ports, bitmap), 0,
+    "nor is a port that is marked in a bitmap, between two ranges");
+  bitmap[natpasv_word(61204)] |= natpasv_bit(61204);
+  is_int(natpasv_ports_marked(&ports, bitmap), 61204, "one in a range is found");
 
   is_int(natpasv_ports_print(&ports, text, sizeof(text)), 28,
     "printing tells its length");
@@ -158,9 +151,8 @@ static void test_order(void) {
 int main(void) {
   static struct natpasv_ports ports;
   char many[65 * 6 + 1] = "";
-  unsigned i;
 
-  for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+  for (unsigned int i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
     int res = natpasv_ports_parse(&ports, texts[i].text, NATPASV_MIN_PORT);
 
     if (texts[i].error == 0) {
@@ -172,7 +164,7 @@ int main(void) {
     }
   }
 
-  for (i = 0; i < 65; i++) {
+  for (unsigned int i = 0; i < 65; i++) {
     snprintf(many + strlen(many), 7, "%s%u", i ? "," : "", 20000 + 2 * i);
   }
   ok(natpasv_ports_parse(&ports, many, 1024) < 0 && errno == E2BIG,
@@ -180,20 +172,7 @@ int main(void) {
   *strrchr(many, ',') = '\0';
   is_int(natpasv_ports_parse(&ports, many, 1024), 0, "64 are not");
 
-  for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
-    unsigned seconds = 0;
-    int res = natpasv_parse_duration(durations[i].text, &seconds);
-
-    is_int(res < 0 ? -1 : (int) seconds, durations[i].seconds,
-      "duration '%s'", durations[i].text);
-  }
-
-  ok(natpasv_is_name("a-Z_0.9", 31), "a name");
-  ok(!natpasv_is_name("", 31) && !natpasv_is_name("a b", 31) &&
-      !natpasv_is_name("a\"", 31) && !natpasv_is_name("12345", 4),
-    "and what is none");
-
-  test_stop();
+  test_pending();
   test_order();
   return done_testing();
 }

@@ -1,5 +1,5 @@
 /*
- * mod_natpasv - ftpdctl natpasv
+ * mod_natpasv - ports of each pool for a trial from outside
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -8,18 +8,13 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
-#ifndef NATPASV_CTRLS_H
-#define NATPASV_CTRLS_H
+#ifndef NATPASV_SAMPLES_H
+#define NATPASV_SAMPLES_H
 
 #include "mod_natpasv.h"
 
-void natpasv_ctrls_begin(void);
-void natpasv_ctrls_end(void);
-
-/* ACLs are of one configuration. */
-void natpasv_ctrls_restart(void);
-
-/* The arguments of NATPasvControlsACLs; NULL, or what is wrong with them. */
-const char *natpasv_ctrls_set_acls(cmd_rec *cmd);
+/* For each pool both ends and others by chance, all of which nobody uses at
+ * the moment, and its counters: elements are struct check_pool. */
+array_header *natpasv_samples(pool *p);
 
 #endif
