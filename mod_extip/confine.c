@@ -22,11 +22,10 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "helper_fds.h"
 
-#define KEEP_MAX 16
-
-/* Where the kernel does not know close_range(2), descriptors are closed one by
- * one up to here: more than ProFTPD's daemon ever has open. */
+/* Without close_range(2), descriptors are closed one by one up to this number,
+ * which is more than ProFTPD's daemon ever opens. */
 #define CLOSE_MAX 65536
 
 static void reset_signals(void) {
@@ -36,63 +35,42 @@ static void reset_signals(void) {
     (void) signal(signo, SIG_DFL);
   }
 
-  /* Written-to sockets report EPIPE instead; the others are the daemon's. */
+  /* SIGPIPE is ignored, so a write reports EPIPE. The other signals belong to
+   * the daemon. */
   (void) signal(SIGPIPE, SIG_IGN);
   (void) signal(SIGHUP, SIG_IGN);
   (void) signal(SIGUSR1, SIG_IGN);
   (void) signal(SIGUSR2, SIG_IGN);
+  (void) signal(
+    SIGXFSZ, SIG_IGN); /* ignored: the write fails with EFBIG instead */
 
   sigemptyset(&none);
   (void) sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int by_number(const void *a, const void *b) {
-  return *(const int *) a - *(const int *) b;
-}
-
-static void close_between(int first, int last) {
-  if (first > last) {
-    return;
-  }
-
+static void close_from(int first) {
 #if defined(SYS_close_range)
-  if (syscall(SYS_close_range, (unsigned) first, (unsigned) last, 0) == 0) {
+  if (syscall(SYS_close_range, (unsigned int) first, ~0U, 0) == 0) {
     return;
   }
 #endif
 
-  for (int fd = first; fd <= last && fd < CLOSE_MAX; fd++) {
+  for (int fd = first; fd < CLOSE_MAX; fd++) {
     (void) close(fd);
   }
 }
 
-static void close_others(const int *keep, size_t keep_count) {
-  int sorted[KEEP_MAX], next = STDERR_FILENO + 1;
-
-  memcpy(sorted, keep, keep_count * sizeof(*keep));
-  qsort(sorted, keep_count, sizeof(*sorted), by_number);
-  for (size_t i = 0; i < keep_count; i++) {
-    if (sorted[i] >= next) {
-      close_between(next, sorted[i] - 1);
-      next = sorted[i] + 1;
-    }
-  }
-
-  close_between(next, INT32_MAX);
-}
-
-void extip_detach(const int *keep, size_t keep_count, bool keep_stderr) {
+void extip_detach(void) {
   int null;
 
   reset_signals();
   (void) setsid();
-  close_others(keep, keep_count < KEEP_MAX ? keep_count : KEEP_MAX);
-
+  close_from(EXTIP_LAST_FD + 1);
   null = open("/dev/null", O_RDWR);
   if (null >= 0) {
     (void) dup2(null, STDIN_FILENO);
     (void) dup2(null, STDOUT_FILENO);
-    if (!keep_stderr || isatty(STDERR_FILENO)) {
+    if (isatty(STDERR_FILENO)) {
       (void) dup2(null, STDERR_FILENO);
     }
 
@@ -102,7 +80,7 @@ void extip_detach(const int *keep, size_t keep_count, bool keep_stderr) {
   }
 
   if (chdir("/") < 0) {
-    /* The directory it is in is the daemon's, which is "/" as a rule. */
+    /* The working directory is that of the daemon, usually "/". */
     errno = 0;
   }
 }

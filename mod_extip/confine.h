@@ -12,26 +12,22 @@
 #ifndef EXTIP_CONFINE_H
 #define EXTIP_CONFINE_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/types.h>
 
-/*
- * Leaves the terminal, the daemon's signal handlers and all its descriptors but
- * the KEEP_COUNT ones in KEEP (each above 2; -1 is passed over). 0 and 1 become
- * /dev/null, so does 2 unless KEEP_STDERR and it is no terminal.
- */
-void extip_detach(const int *keep, size_t keep_count, bool keep_stderr);
+/* Leaves the terminal, resets the daemon's signals, and closes its descriptors
+ * except those in helper_fds.h. Descriptors 0 and 1 become /dev/null, and so
+ * does 2 if it is a terminal. */
+void extip_detach(void);
 
 /*
- * Becomes USER and GROUP for good: no supplementary groups, no capabilities, no
- * way to new ones. A process that is not root keeps its user and groups. 0, or
- * -1 with errno: the process must then end.
+ * Becomes USER and GROUP for good, without supplementary groups or
+ * capabilities, and without a way to gain any. A process that is not root keeps
+ * its user and groups. Returns 0, or -1 with errno: the process must then end.
  */
 int extip_drop_privileges(uid_t user, gid_t group);
 
-/* Has the kernel kill this process when PARENT dies, and ends it if that has
- * happened. To be called after extip_drop_privileges(), which undoes it. */
+/* Has the kernel kill this process when PARENT dies, and ends it if PARENT is
+ * dead already. To be called after extip_drop_privileges(), which undoes it. */
 void extip_die_with(pid_t parent);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * mod_extip - runs rounds: asks, decides, publishes
+ * mod_extip - when to ask, and what follows from the answers
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -10,8 +10,6 @@
  */
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,67 +17,57 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "driver.h"
 #include "engine.h"
-#include "job.h"
+#include "log.h"
 #include "schedule.h"
 #include "special.h"
 #include "vote.h"
 
-/* Answers that are due this soon are asked for in the same round. */
-#define JOIN_MS 1000
-
-/* One quest on its way. */
-struct pursuit {
-  const struct extip_quest *quest;
-  size_t record;
-  unsigned quorum;
-  struct extip_table_answer answer; /* as last written */
-  struct extip_table_status status; /* the same */
+/* The state of one discovery. */
+struct tracker {
+  struct extip_engine *engine;
+  const struct extip_discovery *discovery;
+  struct extip_record record; /* as last published */
+  unsigned int quorum;
   struct extip_schedule schedule;
+  struct extip_early early;
+  int64_t doubt_gap; /* between early rounds for which clients are the reason */
 
-  /* A change that one source vouched for, to be repeated by the next round. */
+  /* A change that one source gave, to be confirmed by the next round. */
   struct in_addr pending;
 
-  bool stuck; /* the log knows that there is no decision */
+  bool stuck;     /* it was logged that there is no decision */
+  bool withdrawn; /* and that the address is too old to be announced */
 
-  /* The round that runs. */
-  bool asked, decided;
-  struct extip_ballot ballots[EXTIP_TABLE_SOURCES];
+  /* The round that is under way. */
+  size_t unsettled; /* 0: there is none */
+  int64_t began;
+  bool decided;
+  bool doubted;   /* a client is the reason */
+  bool recovered; /* a source answered that had failed before */
+  struct extip_query queries[EXTIP_TABLE_SOURCES];
+  struct extip_vote votes[EXTIP_TABLE_SOURCES];
 };
 
 struct extip_engine {
-  int table_fd;
-  const struct extip_engine_calls *calls;
-  struct extip_early early;
-  struct pursuit *pursuits;
+  struct extip_loop *loop;
+  extip_publish publish;
+  void *user;
+  bool once; /* with inetd */
   size_t count;
-  int64_t began; /* the round that runs */
-};
-
-/* Where an answer belongs; hangs on the query. */
-struct seat {
-  struct pursuit *pursuit;
-  size_t source;
+  struct tracker trackers[];
 };
 
 static uint32_t random32(void) {
   uint32_t random = 0;
 
   /* For jitter only: without entropy there is none. */
-  (void) getrandom(&random, sizeof(random), GRND_NONBLOCK);
-  return random;
+  return getrandom(&random, sizeof(random), GRND_NONBLOCK) > 0 ? random : 0;
 }
 
-__attribute__((format(printf, 3, 4))) static void say(
-  const struct extip_engine *engine, enum extip_loudness loudness,
-  const char *fmt, ...) {
-  char text[1024];
-  va_list args;
-
-  va_start(args, fmt);
-  vsnprintf(text, sizeof(text), fmt, args);
-  va_end(args);
-  engine->calls->log(loudness, text);
+static int64_t to_wall_clock(int64_t due) {
+  return time(NULL) + (due - extip_now() + 999) / 1000;
 }
 
 /* An address for the log, "none" for 0. BUF has INET_ADDRSTRLEN bytes. */
@@ -90,149 +78,130 @@ static const char *show(uint32_t addr, char *buf) {
                             : inet_ntop(AF_INET, &in, buf, INET_ADDRSTRLEN);
 }
 
-static bool may_announce(const struct extip_quest *quest, struct in_addr addr) {
+static bool may_announce(
+  const struct extip_discovery *discovery, struct in_addr addr) {
   return extip_is_global(addr, NULL) ||
-         (quest->allow_reserved && extip_vote_usable(addr));
+         (discovery->allow_reserved && extip_vote_usable(addr));
 }
 
-static void write_answer(
-  struct extip_engine *engine, const struct pursuit *pursuit) {
-  if (extip_table_write(engine->table_fd, pursuit->record, &pursuit->answer) <
-      0) {
-    say(
-      engine, EXTIP_LOG_WARNING, "cannot write the table: %s", strerror(errno));
-  }
+static int64_t next_due(const struct tracker *tracker) {
+  int64_t due = tracker->schedule.due;
+
+  return tracker->early.wanted && tracker->early.due < due ? tracker->early.due
+                                                           : due;
 }
 
-/* The status is for people; that the disk is full is said for the answer. */
-static void write_status(
-  struct extip_engine *engine, const struct pursuit *pursuit) {
-  (void) extip_table_write_status(
-    engine->table_fd, pursuit->record, &pursuit->status);
+static void publish(struct tracker *tracker, bool changed) {
+  struct extip_engine *engine = tracker->engine;
+
+  tracker->record.answer.next = to_wall_clock(next_due(tracker));
+  tracker->record.status.failures = tracker->schedule.failures;
+  engine->publish(
+    tracker->discovery->record, &tracker->record, changed, engine->user);
 }
 
 /* Deciding */
 
 /* The sources that gave ADDR, with commas between them. */
 static void name_supporters(
-  const struct pursuit *pursuit, struct in_addr addr, char *buf, size_t bufsz) {
+  const struct tracker *tracker, struct in_addr addr, char *buf, size_t bufsz) {
   size_t len = 0;
 
   *buf = '\0';
-  for (size_t i = 0; i < pursuit->quest->source_count; i++) {
-    const struct extip_ballot *ballot = &pursuit->ballots[i];
+  for (size_t i = 0; i < tracker->discovery->source_count; i++) {
+    const struct extip_vote *vote = &tracker->votes[i];
 
-    if (ballot->valid && ballot->addr.s_addr == addr.s_addr && len < bufsz) {
+    if (vote->valid && vote->addr.s_addr == addr.s_addr && len < bufsz) {
       len += (size_t) snprintf(buf + len, bufsz - len, "%s%s",
-        len > 0 ? ", " : "", pursuit->quest->sources[i]->text);
+        len > 0 ? ", " : "", tracker->discovery->sources[i]->text);
     }
   }
 }
 
-static void adopt(struct extip_engine *engine, struct pursuit *pursuit,
-  const struct extip_outcome *outcome) {
+static void adopt(struct tracker *tracker, const struct extip_tally *tally) {
+  struct extip_table_answer *answer = &tracker->record.answer;
   char supporters[512], old[INET_ADDRSTRLEN], new[INET_ADDRSTRLEN];
 
-  name_supporters(pursuit, outcome->addr, supporters, sizeof(supporters));
-  say(engine, EXTIP_LOG_NOTICE,
-    "%s: address is now %s, was %s: said %s (%u of %zu, quorum %u) after "
-    "%lld ms",
-    pursuit->quest->key, show(outcome->addr.s_addr, new),
-    show(pursuit->answer.addr, old), supporters, outcome->votes,
-    pursuit->quest->source_count, pursuit->quorum,
-    (long long) (extip_now() - engine->began));
+  name_supporters(tracker, tally->addr, supporters, sizeof(supporters));
+  extip_log(EXTIP_LOG_NOTICE,
+    "%s: address is now %s, was %s, according to %s (%u of %zu sources, quorum %u) after %lld ms",
+    tracker->discovery->label, show(tally->addr.s_addr, new),
+    show(answer->addr, old), supporters, tally->votes,
+    tracker->discovery->source_count, tracker->quorum,
+    (long long) (extip_now() - tracker->began));
 
-  pursuit->answer.previous = pursuit->answer.addr;
-  pursuit->answer.addr = outcome->addr.s_addr;
-  pursuit->answer.since = time(NULL);
+  answer->previous = answer->addr;
+  answer->addr = tally->addr.s_addr;
+  answer->since = time(NULL);
+  tracker->doubt_gap = EXTIP_EARLY_GAP;
 }
 
-/* An address won: it is published before slower sources have answered. */
-static void decide(struct extip_engine *engine, struct pursuit *pursuit,
-  const struct extip_outcome *outcome) {
-  bool change = outcome->verdict == EXTIP_VOTE_ADOPT;
+/* An address has won. It is published before slower sources have answered. */
+static void decide(struct tracker *tracker, const struct extip_tally *tally) {
+  struct extip_table_status *status = &tracker->record.status;
   char addr[INET_ADDRSTRLEN];
 
-  if (change) {
-    adopt(engine, pursuit, outcome);
+  if (tally->verdict == EXTIP_VOTE_ADOPT) {
+    adopt(tracker, tally);
 
-  } else if (pursuit->stuck) {
-    say(engine, EXTIP_LOG_NOTICE,
-      "%s: %s confirmed after %u rounds without a "
-      "decision",
-      pursuit->quest->key, show(outcome->addr.s_addr, addr),
-      pursuit->schedule.failures);
+  } else if (tracker->stuck || tracker->withdrawn) {
+    extip_log(EXTIP_LOG_NOTICE,
+      "%s: %s confirmed after %u rounds without a decision%s",
+      tracker->discovery->label, show(tally->addr.s_addr, addr),
+      tracker->schedule.failures,
+      tracker->withdrawn ? ", and announced again" : "");
   }
 
-  pursuit->decided = true;
-  pursuit->stuck = false;
-  pursuit->pending.s_addr = INADDR_ANY;
-  pursuit->answer.confirmed = time(NULL);
-  write_answer(engine, pursuit);
-
-  snprintf(pursuit->status.verdict, sizeof(pursuit->status.verdict),
-    "%u of %zu sources say %s", outcome->votes, pursuit->quest->source_count,
-    show(outcome->addr.s_addr, addr));
-
-  if (change && engine->calls->changed != NULL) {
-    engine->calls->changed(outcome->addr);
-  }
+  tracker->decided = true;
+  tracker->stuck = tracker->withdrawn = false;
+  tracker->record.answer.cut = 0;
+  tracker->pending.s_addr = INADDR_ANY;
+  tracker->record.answer.confirmed = extip_moment_now();
+  snprintf(status->verdict, sizeof(status->verdict), "%u of %zu sources say %s",
+    tally->votes, tracker->discovery->source_count,
+    show(tally->addr.s_addr, addr));
+  extip_schedule_decided(&tracker->schedule, extip_now(), random32());
 }
 
-/* Said once, until there is a decision again. */
-static void say_stuck(struct extip_engine *engine, struct pursuit *pursuit) {
-  char addr[INET_ADDRSTRLEN];
+/* Logged once, until there is a decision again. */
+static void say_stuck(struct tracker *tracker) {
+  uint32_t addr = tracker->record.answer.addr;
+  char text[INET_ADDRSTRLEN];
 
-  if (!pursuit->stuck) {
-    say(engine, EXTIP_LOG_WARNING, "%s: no decision, %s: %s %s",
-      pursuit->quest->key, pursuit->status.verdict,
-      pursuit->answer.addr == INADDR_ANY ? "announcing" : "keeping",
-      show(pursuit->answer.addr, addr));
+  if (!tracker->stuck) {
+    extip_log(EXTIP_LOG_WARNING,
+      "%s: no decision, %s: %s%s; see 'ftpdctl extip status'",
+      tracker->discovery->label, tracker->record.status.verdict,
+      addr == INADDR_ANY
+        ? "no external address is known yet, announcing what ProFTPD would"
+        : "keeping ",
+      addr == INADDR_ANY ? "" : show(addr, text));
   }
-  pursuit->stuck = true;
+  tracker->stuck = true;
 }
 
-static void describe_split(const struct pursuit *pursuit,
-  const struct extip_outcome *outcome, char *buf, size_t bufsz) {
-  char addr[INET_ADDRSTRLEN];
-
-  if (outcome->votes == 0) {
-    snprintf(buf, bufsz, "every source contradicts itself");
-
-  } else if (outcome->votes == outcome->rival) {
-    snprintf(buf, bufsz, "sources disagree, %u say %s and as many another",
-      outcome->votes, show(outcome->addr.s_addr, addr));
-
-  } else {
-    snprintf(buf, bufsz, "%u say %s and the quorum is %u", outcome->votes,
-      show(outcome->addr.s_addr, addr), pursuit->quorum);
-  }
-}
-
-/* The round is over and nothing won outright. */
-static void defer(struct extip_engine *engine, struct pursuit *pursuit,
-  const struct extip_outcome *outcome) {
-  char *verdict = pursuit->status.verdict;
-  size_t size = sizeof(pursuit->status.verdict);
+/* The round is over, and no address has won. */
+static void defer(struct tracker *tracker, const struct extip_tally *tally) {
+  char *verdict = tracker->record.status.verdict;
+  size_t size = sizeof(tracker->record.status.verdict);
   char addr[INET_ADDRSTRLEN], before[INET_ADDRSTRLEN];
-  bool repeated = pursuit->pending.s_addr != INADDR_ANY;
+  bool repeated = tracker->pending.s_addr != INADDR_ANY;
 
-  switch (outcome->verdict) {
+  switch (tally->verdict) {
     case EXTIP_VOTE_CONFIRM:
       if (!repeated) {
         snprintf(verdict, size, "one source says %s: asking again",
-          show(outcome->addr.s_addr, addr));
-        pursuit->pending = outcome->addr;
-        pursuit->schedule.due = extip_now();
+          show(tally->addr.s_addr, addr));
+        tracker->pending = tally->addr;
+        tracker->schedule.due = extip_now();
         return;
       }
       snprintf(verdict, size, "one source said %s and then %s",
-        show(pursuit->pending.s_addr, before),
-        show(outcome->addr.s_addr, addr));
+        show(tracker->pending.s_addr, before), show(tally->addr.s_addr, addr));
       break;
 
     case EXTIP_VOTE_SPLIT:
-      describe_split(pursuit, outcome, verdict, size);
+      extip_vote_describe_split(tally, tracker->quorum, verdict, size);
       break;
 
     default:
@@ -240,48 +209,94 @@ static void defer(struct extip_engine *engine, struct pursuit *pursuit,
       break;
   }
 
-  pursuit->pending.s_addr = INADDR_ANY;
-  say_stuck(engine, pursuit);
-  extip_schedule_failed(&pursuit->schedule, extip_now(), random32());
+  tracker->pending.s_addr = INADDR_ANY;
+  say_stuck(tracker);
+  tracker->schedule.failures =
+    tracker->recovered ? 0 : tracker->schedule.failures;
+  extip_schedule_failed(&tracker->schedule, extip_now(), random32());
 }
 
-static struct extip_outcome count(const struct pursuit *pursuit) {
-  struct extip_motion motion = {
-    .quorum = pursuit->quorum,
-    .known = { pursuit->answer.addr },
-    .pending = pursuit->pending,
-  };
+/* The endpoints that the unanswered queries ask, as far as they are known. */
+static void look_at_open_votes(struct tracker *tracker) {
+  for (size_t i = 0; i < tracker->discovery->source_count; i++) {
+    struct extip_vote *vote = &tracker->votes[i];
+    const struct extip_answer *answer = &tracker->queries[i].answer;
 
-  return extip_vote(&motion, pursuit->ballots, pursuit->quest->source_count);
+    if (!vote->settled) {
+      vote->port = tracker->discovery->sources[i]->port;
+      vote->addrs = answer->own;
+      vote->addr_count = answer->own_count;
+    }
+  }
+}
+
+/* Counts the answers so far. This can be a decision, or the end of the
+ * round. */
+static void conclude(struct tracker *tracker) {
+  struct extip_vote_rule rule = {
+    .quorum = tracker->quorum,
+    .known = { tracker->record.answer.addr },
+    .pending = tracker->pending,
+  };
+  struct extip_tally tally;
+
+  look_at_open_votes(tracker);
+  tally =
+    extip_vote_count(&rule, tracker->votes, tracker->discovery->source_count);
+
+  bool now = !tracker->decided && (tally.verdict == EXTIP_VOTE_SAME ||
+                                    tally.verdict == EXTIP_VOTE_ADOPT);
+
+  if (now) {
+    decide(tracker, &tally);
+  }
+
+  if (tracker->unsettled == 0) {
+    tracker->record.answer.cut = 0;
+    if (!tracker->decided) {
+      defer(tracker, &tally);
+
+    } else if (tracker->doubted) {
+      extip_early_refuted(&tracker->doubt_gap, tracker->schedule.refresh);
+    }
+    tracker->record.status.ended = time(NULL);
+    tracker->record.status.rounds++;
+  }
+
+  if (now || tracker->unsettled == 0) {
+    publish(tracker, now && tally.verdict == EXTIP_VOTE_ADOPT);
+  }
 }
 
 /* One source's part */
 
 static bool is_valid(
-  const struct extip_quest *quest, const struct extip_answer *answer) {
+  const struct extip_discovery *discovery, const struct extip_answer *answer) {
   return (answer->status == EXTIP_OK || answer->status == EXTIP_NOT_GLOBAL) &&
-         may_announce(quest, answer->addr);
+         may_announce(discovery, answer->addr);
 }
 
 /* Each fault of a source is logged when it appears and when it is gone. */
-static void record_source(struct extip_engine *engine,
-  const struct pursuit *pursuit, struct extip_table_source *source,
-  const struct extip_answer *answer, bool valid) {
+static void record_source(struct tracker *tracker,
+  struct extip_table_source *source, const struct extip_answer *answer,
+  bool valid) {
   const char *status = valid ? "ok" : extip_status_name(answer->status);
   const char *reason = valid ? "" : answer->reason;
+  const char *label = tracker->discovery->label;
   char addr[INET_ADDRSTRLEN];
-  bool news = strcmp(source->status, status) != 0;
+  bool news = strcmp(source->status, status) != 0,
+       failed = *source->status != '\0';
 
   if (news && !valid) {
-    say(engine, EXTIP_LOG_NOTICE, "%s: source %s: %s: %s", pursuit->quest->key,
-      source->text, status, reason);
+    extip_log(EXTIP_LOG_NOTICE, "%s: source %s: %s: %s", label, source->text,
+      status, reason);
 
-  } else if (news) {
-    say(engine, EXTIP_LOG_INFO, "%s: source %s: says %s after %u ms",
-      pursuit->quest->key, source->text, show(answer->addr.s_addr, addr),
-      answer->latency_ms);
+  } else if (news && failed) {
+    extip_log(EXTIP_LOG_INFO, "%s: source %s says %s after %u ms", label,
+      source->text, show(answer->addr.s_addr, addr), answer->latency_ms);
   }
 
+  tracker->recovered |= news && valid;
   snprintf(source->status, sizeof(source->status), "%s", status);
   snprintf(source->reason, sizeof(source->reason), "%s", reason);
   if (valid) {
@@ -291,211 +306,186 @@ static void record_source(struct extip_engine *engine,
   }
 }
 
-static int on_settled(struct extip_query *query, void *user) {
-  struct extip_engine *engine = user;
-  const struct seat *seat = query->user;
-  struct pursuit *pursuit = seat->pursuit;
-  struct extip_ballot *ballot = &pursuit->ballots[seat->source];
-  struct extip_outcome outcome;
+static void on_settled(struct extip_query *query) {
+  struct tracker *tracker = query->user;
+  size_t source = (size_t) (query - tracker->queries);
+  struct extip_vote *vote = &tracker->votes[source];
 
-  ballot->settled = true;
-  ballot->valid = is_valid(pursuit->quest, &query->answer);
-  ballot->addr = query->answer.addr;
-  ballot->peer = query->answer.peer;
-  record_source(engine, pursuit, &pursuit->status.sources[seat->source],
-    &query->answer, ballot->valid);
-
-  if (!pursuit->decided) {
-    outcome = count(pursuit);
-    if (outcome.verdict == EXTIP_VOTE_SAME ||
-        outcome.verdict == EXTIP_VOTE_ADOPT) {
-      decide(engine, pursuit, &outcome);
-    }
-  }
-
-  return 0;
+  vote->settled = true;
+  vote->valid = is_valid(tracker->discovery, &query->answer);
+  vote->addr = query->answer.addr;
+  vote->peer = query->answer.peer;
+  record_source(tracker, &tracker->record.status.sources[source],
+    &query->answer, vote->valid);
+  tracker->unsettled--;
+  conclude(tracker);
 }
 
 /* Rounds */
 
-static int64_t to_wall_clock(int64_t due) {
-  return time(NULL) + (due - extip_now() + 999) / 1000;
-}
-
-static void open_round(
-  struct extip_engine *engine, struct pursuit *pursuit, bool early) {
-  const struct extip_quest *quest = pursuit->quest;
+static void ask(struct tracker *tracker, bool early) {
+  const struct extip_discovery *discovery = tracker->discovery;
+  struct extip_table_status *status = &tracker->record.status;
   int64_t now = time(NULL);
 
-  pursuit->asked = true;
-  pursuit->decided = false;
-  for (size_t i = 0; i < quest->source_count; i++) {
-    memset(&pursuit->ballots[i], 0, sizeof(pursuit->ballots[i]));
-    pursuit->ballots[i].key = quest->sources[i]->key;
-    pursuit->status.sources[i].asked = now;
+  tracker->unsettled = discovery->source_count;
+  tracker->began = extip_now();
+  tracker->decided = tracker->recovered = false;
+  for (size_t i = 0; i < discovery->source_count; i++) {
+    memset(&tracker->votes[i], 0, sizeof(tracker->votes[i]));
+    memset(&tracker->queries[i].answer, 0, sizeof(struct extip_answer));
+    tracker->votes[i].key = discovery->sources[i]->key;
+    status->sources[i].asked = now;
   }
 
-  pursuit->status.began = now;
-  pursuit->status.early = early ? now : pursuit->status.early;
-  pursuit->status.ended = 0;
-  write_status(engine, pursuit);
-}
+  tracker->record.answer.cut += tracker->engine->once;
+  status->began = now;
+  status->early = early ? now : status->early;
+  status->ended = 0;
+  publish(tracker, false);
 
-static void close_round(struct extip_engine *engine, struct pursuit *pursuit) {
-  pursuit->asked = false;
-  if (pursuit->decided) {
-    extip_schedule_decided(&pursuit->schedule, extip_now(), random32());
+  for (size_t i = 0; i < discovery->source_count; i++) {
+    struct extip_query *query = &tracker->queries[i];
 
-  } else {
-    /* Whoever was cut off has settled with nothing. */
-    for (size_t i = 0; i < pursuit->quest->source_count; i++) {
-      pursuit->ballots[i].settled = true;
-    }
-
-    struct extip_outcome outcome = count(pursuit);
-
-    defer(engine, pursuit, &outcome);
-  }
-
-  pursuit->status.ended = time(NULL);
-  pursuit->status.rounds++;
-  pursuit->status.failures = pursuit->schedule.failures;
-  pursuit->status.next = to_wall_clock(pursuit->schedule.due);
-  write_status(engine, pursuit);
-}
-
-/* Queries of all pursuits that take part; the caller frees both arrays. */
-static size_t make_queries(struct extip_engine *engine,
-  struct extip_query **queries, struct seat **seats) {
-  size_t total = 0, n = 0;
-
-  for (size_t i = 0; i < engine->count; i++) {
-    total +=
-      engine->pursuits[i].asked ? engine->pursuits[i].quest->source_count : 0;
-  }
-
-  *queries = calloc(total, sizeof(**queries));
-  *seats = calloc(total, sizeof(**seats));
-  if (*queries == NULL || *seats == NULL) {
-    return 0;
-  }
-
-  for (size_t i = 0; i < engine->count; i++) {
-    struct pursuit *pursuit = &engine->pursuits[i];
-    const struct extip_quest *quest = pursuit->quest;
-
-    for (size_t j = 0; pursuit->asked && j < quest->source_count; j++, n++) {
-      (*seats)[n].pursuit = pursuit;
-      (*seats)[n].source = j;
-      (*queries)[n].source = quest->sources[j];
-      (*queries)[n].bind = quest->bind;
-      (*queries)[n].ca_file = quest->ca_file;
-      (*queries)[n].timeout_ms = quest->timeout * 1000;
-      (*queries)[n].user = &(*seats)[n];
-    }
-  }
-
-  return total;
-}
-
-static void ask(struct extip_engine *engine, int stop_fd) {
-  struct extip_round_opts opts = {
-    .wake_fd = stop_fd, .settled = on_settled, .user = engine
-  };
-  struct extip_query *queries;
-  struct seat *seats;
-  size_t total = make_queries(engine, &queries, &seats);
-
-  if (total == 0 || extip_round_run(queries, total, &opts) < 0) {
-    say(
-      engine, EXTIP_LOG_WARNING, "cannot ask any source: %s", strerror(errno));
-  }
-
-  free(queries);
-  free(seats);
-}
-
-void extip_engine_run(struct extip_engine *engine, int stop_fd) {
-  int64_t now = extip_now();
-  bool early = extip_early_take(&engine->early, now);
-
-  for (size_t i = 0; i < engine->count; i++) {
-    if (early || engine->pursuits[i].schedule.due <= now + JOIN_MS) {
-      open_round(engine, &engine->pursuits[i], early);
-    }
-  }
-
-  engine->began = now;
-  ask(engine, stop_fd);
-
-  for (size_t i = 0; i < engine->count; i++) {
-    if (engine->pursuits[i].asked) {
-      close_round(engine, &engine->pursuits[i]);
-    }
+    query->source = discovery->sources[i];
+    query->bind = discovery->bind;
+    query->ca_file = discovery->ca_file;
+    query->timeout_ms = discovery->timeout * 1000;
+    query->on_settled = on_settled;
+    query->user = tracker;
+    extip_loop_ask(tracker->engine->loop, query);
   }
 }
 
-int64_t extip_engine_wait(const struct extip_engine *engine) {
+/* Logs once that sessions no longer announce the address. Returns when this
+ * will be due. */
+static int64_t look_at_age(struct tracker *tracker, int64_t now) {
+  const struct extip_table_answer *answer = &tracker->record.answer;
+  unsigned int max_age = tracker->discovery->max_age;
+  int64_t age = extip_moment_age(&answer->confirmed);
+  char addr[INET_ADDRSTRLEN];
+
+  if (max_age == 0 || answer->addr == INADDR_ANY || tracker->withdrawn) {
+    return INT64_MAX;
+  }
+
+  if (age <= max_age) {
+    return now + (max_age + 1 - age) * 1000;
+  }
+
+  extip_log(EXTIP_LOG_WARNING,
+    "%s: %s was not confirmed for %u s: withdrawn (ExtIPMaxAge)",
+    tracker->discovery->label, show(answer->addr, addr), max_age);
+  tracker->withdrawn = true;
+  return INT64_MAX;
+}
+
+int64_t extip_engine_turn(struct extip_engine *engine) {
   int64_t due = INT64_MAX, now = extip_now();
 
   for (size_t i = 0; i < engine->count; i++) {
-    if (engine->pursuits[i].schedule.due < due) {
-      due = engine->pursuits[i].schedule.due;
-    }
-  }
+    struct tracker *tracker = &engine->trackers[i];
 
-  if (engine->early.wanted && engine->early.due < due) {
-    due = engine->early.due;
+    if (tracker->unsettled == 0 && next_due(tracker) <= now) {
+      bool early = extip_early_take(&tracker->early, now);
+
+      tracker->doubted = early && tracker->early.doubt;
+      ask(tracker, early);
+    }
+
+    if (tracker->unsettled == 0 && next_due(tracker) < due) {
+      due = next_due(tracker);
+    }
+
+    int64_t too_old = look_at_age(tracker, now);
+
+    due = too_old < due ? too_old : due;
   }
 
   return due > now ? due - now : 0;
 }
 
-void extip_engine_wake(struct extip_engine *engine, unsigned delay_ms) {
-  extip_early_request(&engine->early, extip_now(), delay_ms);
+bool extip_engine_asks(const struct extip_engine *engine) {
+  for (size_t i = 0; i < engine->count; i++) {
+    if (engine->trackers[i].unsettled > 0) {
+      return true;
+    }
+  }
+
+  return false;
+}
+
+void extip_engine_wake(struct extip_engine *engine, unsigned int delay_ms) {
+  for (size_t i = 0; i < engine->count; i++) {
+    struct tracker *tracker = &engine->trackers[i];
+
+    tracker->schedule.failures = 0;
+    extip_early_request(
+      &tracker->early, extip_now(), delay_ms, EXTIP_EARLY_GAP, false);
+    publish(tracker, false);
+  }
+}
+
+void extip_engine_doubt(
+  struct extip_engine *engine, size_t record, struct in_addr addr) {
+  for (size_t i = 0; i < engine->count; i++) {
+    struct tracker *tracker = &engine->trackers[i];
+
+    if (tracker->discovery->record == record &&
+        tracker->record.answer.addr == addr.s_addr &&
+        addr.s_addr != INADDR_ANY && tracker->unsettled == 0) {
+      extip_early_request(
+        &tracker->early, extip_now(), 0, tracker->doubt_gap, true);
+    }
+  }
 }
 
 /* Starting */
 
-/* What the table remembers is known, unless the configuration says otherwise
- * now. */
-static void recall(struct extip_engine *engine, struct pursuit *pursuit) {
-  const struct extip_quest *quest = pursuit->quest;
-  struct extip_table_answer *answer = &pursuit->answer;
-  struct in_addr addr;
-  char buf[INET_ADDRSTRLEN];
+/* Takes over the known address, unless the configuration has changed. */
+static void recall(struct tracker *tracker) {
+  const struct extip_discovery *discovery = tracker->discovery;
+  struct extip_table_answer *answer = &tracker->record.answer;
+  struct in_addr addr = { answer->addr };
+  char text[INET_ADDRSTRLEN];
 
-  if (extip_table_read(engine->table_fd, pursuit->record, answer) < 0) {
-    memset(answer, 0, sizeof(*answer));
-    snprintf(answer->key, sizeof(answer->key), "%s", quest->key);
-  }
-
-  addr.s_addr = answer->addr;
-  if (addr.s_addr != INADDR_ANY &&
-      (answer->bind != quest->bind.s_addr || !may_announce(quest, addr))) {
-    say(engine, EXTIP_LOG_NOTICE,
-      "%s: forgetting %s, the configuration has "
-      "changed",
-      quest->key, show(answer->addr, buf));
+  if (addr.s_addr != INADDR_ANY && (answer->bind != discovery->bind.s_addr ||
+                                     !may_announce(discovery, addr))) {
+    extip_log(EXTIP_LOG_NOTICE,
+      "%s: forgetting %s, the configuration has changed", discovery->label,
+      show(answer->addr, text));
     answer->previous = answer->addr;
     answer->addr = INADDR_ANY;
-    answer->since = answer->confirmed = 0;
+    answer->since = 0;
+    memset(&answer->confirmed, 0, sizeof(answer->confirmed));
   }
 
-  answer->bind = quest->bind.s_addr;
-  write_answer(engine, pursuit);
+  answer->bind = discovery->bind.s_addr;
 }
 
-static bool same_sources(
-  const struct extip_quest *quest, const struct extip_table_status *status) {
-  if (status->source_count != quest->source_count) {
+/* A supervisor such as systemd may end all processes of a session with it; said
+ * at the first time, the second, the fourth and so on. */
+static void say_cut(const struct tracker *tracker) {
+  uint32_t cut = tracker->record.answer.cut;
+
+  if (cut > 0 && (cut & (cut - 1)) == 0) {
+    extip_log(EXTIP_LOG_WARNING,
+      "%s: %u round%s in a row ended with the session and found nothing: a server that systemd starts for each connection needs KillMode=process",
+      tracker->discovery->label, cut, cut == 1 ? "" : "s");
+  }
+}
+
+static bool same_sources(const struct extip_discovery *discovery,
+  const struct extip_table_status *status) {
+  if (status->source_count != discovery->source_count) {
     return false;
   }
 
-  for (size_t i = 0; i < quest->source_count; i++) {
+  for (size_t i = 0; i < discovery->source_count; i++) {
     size_t most = sizeof(status->sources[i].text) - 1;
 
-    if (strncmp(status->sources[i].text, quest->sources[i]->text, most) != 0) {
+    if (strncmp(status->sources[i].text, discovery->sources[i]->text, most) !=
+        0) {
       return false;
     }
   }
@@ -503,133 +493,100 @@ static bool same_sources(
   return true;
 }
 
-/* Milliseconds from now to the first round. BEFORE is what the process before
- * us left behind. A clock that was set is no reason to wait. */
-static int64_t first_due(const struct pursuit *pursuit, enum extip_start start,
-  const struct extip_table_status *before) {
-  int64_t wait = before->next - time(NULL);
+/* Milliseconds from now to the first round. If the clock was set, the round is
+ * not delayed. */
+static int64_t first_due(
+  const struct tracker *tracker, enum extip_start start) {
+  int64_t wait = tracker->record.answer.next - time(NULL);
 
-  return start == EXTIP_START_NOW || pursuit->answer.addr == INADDR_ANY ||
-             wait < 0 || wait > pursuit->quest->refresh
+  return start == EXTIP_START_NOW ||
+             tracker->record.answer.addr == INADDR_ANY || wait < 0 ||
+             wait > tracker->discovery->refresh
            ? 0
            : wait * 1000;
 }
 
-/* A SIGHUP asks for a round like any other early reason; when the last one was
- * is in the table. */
-static void request_early_start(struct extip_engine *engine) {
-  int64_t now = extip_now(), ago = EXTIP_EARLY_GAP, wall = time(NULL);
+/* SIGHUP asks for an early round as any other reason does; the time of the last
+ * one is in the table. */
+static void request_early_start(struct tracker *tracker) {
+  int64_t now = extip_now();
+  int64_t ago = (time(NULL) - tracker->record.status.early) * 1000;
 
-  for (size_t i = 0; i < engine->count; i++) {
-    int64_t this_ago = (wall - engine->pursuits[i].status.early) * 1000;
-
-    if (this_ago >= 0 && this_ago < ago) {
-      ago = this_ago;
-    }
-  }
-
-  engine->early.granted = true;
-  engine->early.last = now - ago;
-  extip_early_request(&engine->early, now, 0);
+  tracker->early.granted = true;
+  tracker->early.last =
+    now - (ago >= 0 && ago < EXTIP_EARLY_GAP ? ago : EXTIP_EARLY_GAP);
+  extip_early_request(&tracker->early, now, 0, EXTIP_EARLY_GAP, false);
 }
 
-static void prepare(struct extip_engine *engine, struct pursuit *pursuit,
+static void prepare(struct tracker *tracker, const struct extip_record *known,
   enum extip_start start) {
-  const struct extip_quest *quest = pursuit->quest;
-  struct extip_table_status *status = &pursuit->status;
+  const struct extip_discovery *discovery = tracker->discovery;
+  struct extip_table_status *status = &tracker->record.status;
   const char *keys[EXTIP_TABLE_SOURCES];
-  int64_t wait = 0;
+  bool same = same_sources(discovery, &known->status);
 
-  recall(engine, pursuit);
-  if (extip_table_read_status(engine->table_fd, pursuit->record, status) == 0 &&
-      same_sources(quest, status)) {
-    wait = first_due(pursuit, start, status);
-
-  } else {
+  tracker->record = *known;
+  recall(tracker);
+  if (start == EXTIP_START_ONCE) {
+    say_cut(tracker);
+  }
+  if (!same) {
     memset(status, 0, sizeof(*status));
   }
 
-  for (size_t i = 0; i < quest->source_count; i++) {
-    keys[i] = quest->sources[i]->key;
+  for (size_t i = 0; i < discovery->source_count; i++) {
+    keys[i] = discovery->sources[i]->key;
     snprintf(status->sources[i].text, sizeof(status->sources[i].text), "%s",
-      quest->sources[i]->text);
+      discovery->sources[i]->text);
   }
 
-  pursuit->quorum = quest->quorum > 0
-                      ? quest->quorum
-                      : extip_vote_quorum(keys, quest->source_count);
-  pursuit->schedule.refresh = (int64_t) quest->refresh * 1000;
-  pursuit->schedule.retry = (int64_t) quest->retry * 1000;
-  pursuit->schedule.failures = status->failures;
-  pursuit->schedule.due = extip_now() + wait;
-  pursuit->stuck = status->failures > 0;
-  status->quorum = pursuit->quorum;
+  tracker->quorum = discovery->quorum > 0
+                      ? discovery->quorum
+                      : extip_vote_quorum(keys, discovery->source_count);
+  tracker->doubt_gap = EXTIP_EARLY_GAP;
+  tracker->schedule.refresh = (int64_t) discovery->refresh * 1000;
+  tracker->schedule.retry = (int64_t) discovery->retry * 1000;
+  tracker->schedule.due = extip_now();
+  if (same || start == EXTIP_START_ONCE) {
+    tracker->schedule.due += first_due(tracker, start);
+  }
+
+  status->quorum = tracker->quorum;
+  status->max_age = discovery->max_age;
   status->helper = (uint32_t) getpid();
   status->rounds = 0;
-  status->source_count = (uint32_t) quest->source_count;
-  status->next = to_wall_clock(pursuit->schedule.due);
-  write_status(engine, pursuit);
+  status->began = status->ended = 0;
+  status->source_count = (uint32_t) discovery->source_count;
+  if (start == EXTIP_START_EARLY) {
+    request_early_start(tracker);
+  }
+  publish(tracker, true);
 }
 
-static int claim_records(
-  struct extip_engine *engine, const struct extip_quest *quests) {
-  const char *keys[EXTIP_TABLE_ANSWERS];
-  size_t records[EXTIP_TABLE_ANSWERS];
+struct extip_engine *extip_engine_start(const struct extip_task *task,
+  struct extip_loop *loop, const struct extip_record *known,
+  extip_publish publish_record, void *user) {
+  struct extip_engine *engine =
+    calloc(1, sizeof(*engine) + task->count * sizeof(engine->trackers[0]));
 
-  for (size_t i = 0; i < engine->count; i++) {
-    keys[i] = quests[i].key;
-  }
-
-  if (extip_table_claim(engine->table_fd, keys, engine->count, records) < 0) {
-    return -1;
-  }
-
-  for (size_t i = 0; i < engine->count; i++) {
-    engine->pursuits[i].quest = &quests[i];
-    engine->pursuits[i].record = records[i];
-  }
-
-  return 0;
-}
-
-struct extip_engine *extip_engine_start(const struct extip_quest *quests,
-  size_t count, int write_fd, const struct extip_engine_calls *calls,
-  enum extip_start start) {
-  struct extip_engine *engine;
-
-  if (count > EXTIP_TABLE_ANSWERS) {
-    errno = E2BIG;
-    return NULL;
-  }
-
-  engine = calloc(1, sizeof(*engine));
   if (engine == NULL) {
     return NULL;
   }
 
-  engine->table_fd = write_fd;
-  engine->calls = calls;
-  engine->count = count;
-  engine->pursuits = calloc(count > 0 ? count : 1, sizeof(*engine->pursuits));
-  if (engine->pursuits == NULL || claim_records(engine, quests) < 0) {
-    extip_engine_free(engine);
-    return NULL;
-  }
-
-  for (size_t i = 0; i < count; i++) {
-    prepare(engine, &engine->pursuits[i], start);
-  }
-
-  if (start == EXTIP_START_EARLY) {
-    request_early_start(engine);
+  engine->loop = loop;
+  engine->publish = publish_record;
+  engine->user = user;
+  engine->count = task->count;
+  engine->once = task->start == EXTIP_START_ONCE;
+  for (size_t i = 0; i < task->count; i++) {
+    engine->trackers[i].engine = engine;
+    engine->trackers[i].discovery = &task->discoveries[i];
+    prepare(&engine->trackers[i], &known[i], task->start);
   }
 
   return engine;
 }
 
 void extip_engine_free(struct extip_engine *engine) {
-  if (engine != NULL) {
-    free(engine->pursuits);
-    free(engine);
-  }
+  free(engine);
 }

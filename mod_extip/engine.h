@@ -1,5 +1,5 @@
 /*
- * mod_extip - runs rounds: asks, decides, publishes
+ * mod_extip - when to ask, and what follows from the answers
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,66 +12,42 @@
 #ifndef EXTIP_ENGINE_H
 #define EXTIP_ENGINE_H
 
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "round.h"
-#include "table.h"
-
-/* An answer to be found: what the configuration says about one virtual host, or
- * about several that ask the same way. The caller owns all it points at. */
-struct extip_quest {
-  const char *key; /* unique; below EXTIP_TABLE_KEY_SIZE bytes */
-  struct extip_source **sources;
-  size_t source_count;              /* 1 to EXTIP_TABLE_SOURCES */
-  unsigned quorum;                  /* 0: extip_vote_quorum() */
-  unsigned refresh, retry, timeout; /* seconds */
-  struct in_addr bind;              /* INADDR_ANY: none */
-  const char *ca_file;              /* NULL: the system's */
-  bool allow_reserved;
-};
-
-enum extip_loudness { EXTIP_LOG_INFO, EXTIP_LOG_NOTICE, EXTIP_LOG_WARNING };
-
-/* What the engine tells its process. */
-struct extip_engine_calls {
-  void (*log)(enum extip_loudness loudness, const char *text);
-  void (*changed)(
-    struct in_addr addr); /* an address was adopted; may be NULL */
-};
+#include "task.h"
 
 struct extip_engine;
 
-/* When the first rounds are due. */
-enum extip_start {
-  EXTIP_START_NOW,   /* at once */
-  EXTIP_START_EARLY, /* as an early round, for what is known: after a SIGHUP */
-  EXTIP_START_WHEN_DUE /* when the process before us would have, for what is
-                        * known: with inetd */
-};
+/* Is called for each record that has changed. CHANGED: the answer in use has
+ * changed, and not only how it was found. */
+typedef void (*extip_publish)(
+  size_t record, const struct extip_record *whole, bool changed, void *user);
 
 /*
- * Prepares to answer COUNT quests (at most EXTIP_TABLE_ANSWERS) in the table at
- * WRITE_FD, whose lock the caller has. What the table remembers is kept as
- * known, unless it was found with another ExtIPBind or may not be announced.
- * NULL with errno when it cannot be done.
+ * Prepares to find what TASK asks for, in LOOP; both are the caller's and stay.
+ * KNOWN has the record of each discovery, in their order; an address in it that
+ * was found with another ExtIPBind, or may not be announced, is forgotten. NULL
+ * with errno.
  */
-struct extip_engine *extip_engine_start(const struct extip_quest *quests,
-  size_t count, int write_fd, const struct extip_engine_calls *calls,
-  enum extip_start start);
+struct extip_engine *extip_engine_start(const struct extip_task *task,
+  struct extip_loop *loop, const struct extip_record *known,
+  extip_publish publish, void *user);
 
 void extip_engine_free(struct extip_engine *engine);
 
-/* Milliseconds until something is to be done; 0: extip_engine_run() now. */
-int64_t extip_engine_wait(const struct extip_engine *engine);
+/* Starts the rounds that are due. Returns the milliseconds until the next
+ * one. */
+int64_t extip_engine_turn(struct extip_engine *engine);
 
-/* Asks for an early round in DELAY_MS, see extip_early_request(). */
-void extip_engine_wake(struct extip_engine *engine, unsigned delay_ms);
+/* Whether a round is under way. */
+bool extip_engine_asks(const struct extip_engine *engine);
 
-/* Runs the round that is due, with all quests that are due or soon will be.
- * Returns when it is over, or when STOP_FD (-1: none) becomes readable. */
-void extip_engine_run(struct extip_engine *engine, int stop_fd);
+/* Asks for an early round of all discoveries in DELAY_MS, because the host has
+ * changed, or the operator has asked for it. */
+void extip_engine_wake(struct extip_engine *engine, unsigned int delay_ms);
+
+/* The same for one discovery, because a client could not reach ADDR. Each time
+ * a round has refuted this, the next one is delayed more. */
+void extip_engine_doubt(
+  struct extip_engine *engine, size_t record, struct in_addr addr);
 
 #endif

@@ -9,6 +9,7 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #include "printable.h"
 
 #define BLANKS " \t\r\n"
+#define MARK   "\xef\xbb\xbf" /* U+FEFF in UTF-8 */
 
 #define SHOWN_MAX 56 /* bytes quoted of what came, enough to recognise it */
 
@@ -43,11 +45,11 @@ static const struct {
 };
 
 __attribute__((format(printf, 3, 4))) static int decline(
-  char *why, size_t whysz, const char *fmt, ...) {
+  char *reason, size_t reason_size, const char *fmt, ...) {
   va_list args;
 
   va_start(args, fmt);
-  vsnprintf(why, whysz, fmt, args);
+  vsnprintf(reason, reason_size, fmt, args);
   va_end(args);
   errno = EINVAL;
   return -1;
@@ -59,12 +61,11 @@ static const char *check_arg(enum extip_extract_kind kind, const char *arg) {
     case EXTIP_EXTRACT_JSON:
       return extip_json_pointer_valid(arg)
                ? NULL
-               : "json: takes a JSON pointer, such as json:/ip or "
-                 "json:/data/0/address";
+               : "json: takes a JSON pointer, such as json:/ip or json:/data/0/address";
     case EXTIP_EXTRACT_LINE:
-      return *arg != '\0' ? NULL
-                          : "line: takes what the line begins with, such as "
-                            "line:ip=";
+      return *arg != '\0'
+               ? NULL
+               : "line: takes what the line begins with, such as line:ip=";
     case EXTIP_EXTRACT_HEADER:
       return *arg != '\0' && strpbrk(arg, ": \t") == NULL
                ? NULL
@@ -74,15 +75,15 @@ static const char *check_arg(enum extip_extract_kind kind, const char *arg) {
   }
 }
 
-int extip_extract_parse(
-  const char *text, struct extip_extract *extract, char *err, size_t errsz) {
+int extip_extract_parse(const char *text, struct extip_extract *extract,
+  char *reason, size_t reason_size) {
   size_t name_len = strcspn(text, ":");
   bool has_arg = text[name_len] == ':';
   char shown[64];
 
   extip_printable(shown, sizeof(shown), text, strlen(text));
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-    const char *fault;
+    const char *detail;
 
     if (strlen(kinds[i].name) != name_len || has_arg != kinds[i].arg ||
         strncasecmp(text, kinds[i].name, name_len) != 0) {
@@ -91,21 +92,20 @@ int extip_extract_parse(
     if (!has_arg) {
       return 0;
     }
-    fault = check_arg((enum extip_extract_kind) i, text + name_len + 1);
-    if (fault != NULL) {
-      return decline(err, errsz, "extract '%s': %s", shown, fault);
+    detail = check_arg((enum extip_extract_kind) i, text + name_len + 1);
+    if (detail != NULL) {
+      return decline(reason, reason_size, "extract '%s': %s", shown, detail);
     }
     extract->kind = (enum extip_extract_kind) i;
     extract->arg = strdup(text + name_len + 1);
     if (extract->arg == NULL) {
-      snprintf(err, errsz, "out of memory");
+      snprintf(reason, reason_size, "out of memory");
       return -1;
     }
     return 0;
   }
-  return decline(err, errsz,
-    "extract '%s': allowed are body, json:/pointer, line:prefix and "
-    "header:name",
+  return decline(reason, reason_size,
+    "extract '%s': allowed are body, json:/pointer, line:prefix and header:name",
     shown);
 }
 
@@ -162,12 +162,12 @@ static bool line_matches(
  * more to it than an address.
  */
 static int find_line(const struct extip_extract *extract, struct span text,
-  struct span *found, char *why, size_t whysz) {
+  struct span *found, char *reason, size_t reason_size) {
   bool header = extract->kind == EXTIP_EXTRACT_HEADER;
   size_t prefix = strlen(extract->arg) + (header ? 1 : 0);
   struct span line;
   char shown[48];
-  unsigned count = 0;
+  unsigned int count = 0;
 
   while (next_line(&text, &line)) {
     if (!line_matches(extract, &line)) {
@@ -184,12 +184,30 @@ static int find_line(const struct extip_extract *extract, struct span text,
     return 0;
   }
   extip_printable(shown, sizeof(shown), extract->arg, strlen(extract->arg));
-  return decline(why, whysz, "%s %s \"%s\"",
+  return decline(reason, reason_size, "%s %s \"%s\"",
     count == 0 ? "no" : "more than one",
     header ? "header" : "line that begins with", shown);
 }
 
-/* Whether somebody sent an IPv6 address where an IPv4 one was wanted. */
+/* An IPv4 address as programs with IPv6 sockets write it, "::ffff:192.0.2.1" in
+ * any spelling. */
+static bool read_mapped(struct span text, struct in_addr *addr) {
+  char copy[INET6_ADDRSTRLEN] = "";
+  struct in6_addr mapped;
+
+  if (text.len >= sizeof(copy) || memchr(text.start, '\0', text.len) != NULL) {
+    return false;
+  }
+  memcpy(copy, text.start, text.len);
+  if (inet_pton(AF_INET6, copy, &mapped) != 1 ||
+      !IN6_IS_ADDR_V4MAPPED(&mapped)) {
+    return false;
+  }
+  memcpy(addr, mapped.s6_addr + 12, sizeof(*addr));
+  return true;
+}
+
+/* Whether the text is an IPv6 address, which deserves a reason of its own. */
 static bool looks_like_ipv6(struct span text) {
   size_t colons = 0;
 
@@ -204,69 +222,80 @@ static bool looks_like_ipv6(struct span text) {
 }
 
 static int read_address(
-  struct span text, struct in_addr *addr, char *why, size_t whysz) {
+  struct span text, struct in_addr *addr, char *reason, size_t reason_size) {
   char shown[SHOWN_MAX];
 
   text = trim(text);
   if (text.len == 0) {
-    return decline(why, whysz, "empty where the address should be");
+    return decline(reason, reason_size, "empty where the address should be");
   }
-  if (extip_ipv4_parse(text.start, text.len, addr)) {
+  if (extip_ipv4_parse(text.start, text.len, addr) || read_mapped(text, addr)) {
     return 0;
   }
   extip_printable(shown, sizeof(shown), text.start, text.len);
-  return decline(why, whysz, "%s: \"%s\"",
+  return decline(reason, reason_size, "%s: \"%s\"",
     looks_like_ipv6(text) ? "IPv6 address instead of IPv4"
-                          : "not just one IPv4 address",
+                          : "not exactly one IPv4 address",
     shown);
 }
 
-static int run_json(const struct extip_extract *extract,
-  const struct extip_extract_input *input, struct in_addr *addr, char *why,
-  size_t whysz) {
-  char *value = malloc(EXTIP_JSON_ROOM(input->body_len));
-  const char *fault;
+/* The body without the byte order mark that some editors and frameworks write
+ * before any text. */
+static struct span skip_mark(const struct extip_extract_input *input) {
+  struct span body = { input->body, input->body_len };
+
+  if (body.len >= sizeof(MARK) - 1 &&
+      memcmp(body.start, MARK, sizeof(MARK) - 1) == 0) {
+    body.start += sizeof(MARK) - 1;
+    body.len -= sizeof(MARK) - 1;
+  }
+  return body;
+}
+
+static int run_json(const struct extip_extract *extract, struct span body,
+  struct in_addr *addr, char *reason, size_t reason_size) {
+  char *value = malloc(EXTIP_JSON_ROOM(body.len));
+  const char *detail;
   char shown[48];
   long len;
   int result;
 
   if (value == NULL) {
-    snprintf(why, whysz, "out of memory");
+    snprintf(reason, reason_size, "out of memory");
     return -1;
   }
-  len = extip_json_string(
-    input->body, input->body_len, extract->arg, value, &fault);
+  len = extip_json_string(body.start, body.len, extract->arg, value, &detail);
   if (len < 0) {
     extip_printable(shown, sizeof(shown), extract->arg, strlen(extract->arg));
-    result = decline(why, whysz, "json:%s: %s", shown, fault);
+    result = decline(reason, reason_size, "json:%s: %s", shown, detail);
   } else {
     struct span text = { value, (size_t) len };
 
-    result = read_address(text, addr, why, whysz);
+    result = read_address(text, addr, reason, reason_size);
   }
   free(value);
   return result;
 }
 
 int extip_extract_run(const struct extip_extract *extract,
-  const struct extip_extract_input *input, struct in_addr *addr, char *why,
-  size_t whysz) {
-  struct span text = { input->body, input->body_len };
+  const struct extip_extract_input *input, struct in_addr *addr, char *reason,
+  size_t reason_size) {
+  struct span text = skip_mark(input);
 
   switch (extract->kind) {
     case EXTIP_EXTRACT_JSON:
-      return run_json(extract, input, addr, why, whysz);
+      return run_json(extract, text, addr, reason, reason_size);
     case EXTIP_EXTRACT_HEADER:
       text.start = input->headers;
       text.len = input->headers_len;
       /* fall through */
     case EXTIP_EXTRACT_LINE:
-      if (find_line(extract, text, &text, why, whysz) < 0) {
+      if (find_line(extract, text, &text, reason, reason_size) < 0) {
         return -1;
       }
       break;
     case EXTIP_EXTRACT_BODY:
       break;
   }
-  return read_address(text, addr, why, whysz);
+  return read_address(text, addr, reason, reason_size);
 }

@@ -30,11 +30,11 @@ struct extip_extract {
 
 /*
  * Reads "body", "json:/pointer", "line:prefix" or "header:name". Returns 0, or
- * -1 with a sentence for the operator in ERR (errno EINVAL or ENOMEM). The
+ * -1 with a sentence for the operator in REASON (errno EINVAL or ENOMEM). The
  * result owns memory: extip_extract_free().
  */
-int extip_extract_parse(
-  const char *text, struct extip_extract *extract, char *err, size_t errsz);
+int extip_extract_parse(const char *text, struct extip_extract *extract,
+  char *reason, size_t reason_size);
 
 /* Frees what the struct holds, not the struct. A zeroed one is fine. */
 void extip_extract_free(struct extip_extract *extract);
@@ -48,13 +48,15 @@ struct extip_extract_input {
 };
 
 /*
- * Takes exactly one IPv4 address out of a reply: blanks and line ends around it
- * are trimmed, anything else beside it is an error; never "the first that looks
- * like one". Returns 0 with ADDR in network order, or -1 with errno EINVAL and
- * the reason in WHY, printable ASCII, bounded, with what was found quoted.
+ * Reads exactly one IPv4 address from a reply. Blanks and line ends around it
+ * and one byte order mark before the body are skipped, and its IPv6 form
+ * (::ffff:192.0.2.1) is accepted. Anything else beside it is an error: this
+ * never searches for something that looks like an address. Returns 0 with ADDR
+ * in network order; or -1 with errno EINVAL and the reason in REASON, printable
+ * ASCII, bounded, with a quotation of what was found.
  */
 int extip_extract_run(const struct extip_extract *extract,
-  const struct extip_extract_input *input, struct in_addr *addr, char *why,
-  size_t whysz);
+  const struct extip_extract_input *input, struct in_addr *addr, char *reason,
+  size_t reason_size);
 
 #endif

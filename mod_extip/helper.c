@@ -1,5 +1,5 @@
 /*
- * mod_extip - the process that asks, from the fork to its end
+ * mod_extip - the daemon's side of the helper: starting, listening, ending
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,56 +12,52 @@
 #include "conf.h"
 #include "privs.h"
 
+#include <dlfcn.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "confine.h"
 #include "helper.h"
-#include "job.h"
+#include "helper_fds.h"
+#include "log.h"
 #include "mod_extip.h"
-#include "netlink.h"
-#include "report.h"
+#include "shared.h"
 
-/* The daemon's, though in no header: whether it stays in the foreground, where
- * its log is standard error. */
-extern int nodaemon;
+/* The directory of the helper if it is not in that of this module. */
+#if !defined(EXTIP_HELPER_DIR)
+#define EXTIP_HELPER_DIR "/usr/lib/proftpd"
+#endif
 
-/* The same: signals that the daemon has received and not yet handled. */
+/* A variable of the daemon without a header: signals that it has received and
+ * not handled yet. */
 extern volatile unsigned int recvd_signal_flags;
 
-/* Changes of addresses and routes come in bursts. */
-#define NETLINK_DELAY_MS 250
+/* Seconds until the next helper starts after one has died. They double each
+ * time, unless that helper had lived as long. */
+#define RESTART_MIN  1
+#define RESTART_MAX  64
+#define RESTART_LIFE 10
 
-/* How often a helper looks whether another has given the table free, and after
- * how many times it says that it waits. */
-#define LOCK_RETRY_MS  100
-#define LOCK_SAY_AFTER 50
-
-/* Seconds until the next helper begins when one has died: doubled each time,
- * unless it had completed a round. */
-#define RESTART_MIN 1
-#define RESTART_MAX 64
-
-/* Seconds to the next try when there can be no process. */
+/* Seconds until the next try if no process can be created. */
 #define FORK_RETRY 10
 
-/* The daemon's side. */
-static const struct extip_plan *helper_plan = NULL;
-static const struct extip_table *helper_table = NULL;
-static pid_t helper_pid = 0;
-static unsigned restart_delay = RESTART_MIN;
+/* How long the daemon's end waits for the router. */
+#define CLOSE_MS 2000
 
-/* A stream between daemon and helper: each notices the other's end. The helper
- * sends each address that it adopts. */
-static int link_fd = -1;
+static const struct extip_task *helper_task = NULL;
+static void (*address_changed)(const char *addr) = NULL;
+static int link_fd = -1; /* messages, see task.h */
+static pid_t helper_pid = 0, daemon_pid = 0;
+static time_t helper_begins = 0; /* of the monotonic clock */
+static unsigned int restart_delay = RESTART_MIN;
+static bool helper_works = true; /* it has said so */
 
-/* Datagrams of one byte, an enum extip_wake, from the daemon and its sessions.
- * The daemon keeps both ends: a helper that died leaves them for the next. So
- * does one that a SIGHUP ends, for the sessions from before it; because that
- * unloads this module, a variable of ProFTPD remembers which they are. */
-static int wake_fds[2] = { -1, -1 };
-#define WAKE_VARIABLE "%{mod_extip.wake}"
+static time_t now(void) {
+  struct timespec ts;
+
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return ts.tv_sec;
+}
 
 static void close_fd(int *fd) {
   if (*fd >= 0) {
@@ -70,194 +66,127 @@ static void close_fd(int *fd) {
   *fd = -1;
 }
 
-/* A pair of sockets none of which is in the place of stdin, stdout or stderr.
- */
-static int make_pair(int type, int fds[2]) {
-  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
-    fds[0] = fds[1] = -1;
-    return -1;
+/* Starting */
+
+const char *extip_helper_find(char path[PATH_MAX]) {
+  Dl_info info;
+  char *slash = NULL;
+
+  if (dladdr(&extip_module, &info) != 0 && info.dli_fname != NULL &&
+      realpath(info.dli_fname, path) != NULL) {
+    slash = strrchr(path, '/');
   }
 
-  if (pr_fs_get_usable_fd2(&fds[0]) < 0 || pr_fs_get_usable_fd2(&fds[1]) < 0) {
-    int xerrno = errno;
-
-    close_fd(&fds[0]);
-    close_fd(&fds[1]);
-    errno = xerrno;
-    return -1;
+  if (slash != NULL &&
+      (size_t) (slash - path) + sizeof("/" EXTIP_HELPER_NAME) < PATH_MAX) {
+    sstrncpy(slash, "/" EXTIP_HELPER_NAME, sizeof("/" EXTIP_HELPER_NAME));
+    if (access(path, X_OK) == 0) {
+      return path;
+    }
   }
 
-  return 0;
+  sstrncpy(path, EXTIP_HELPER_DIR "/" EXTIP_HELPER_NAME, PATH_MAX);
+  return path;
 }
 
-/* The helper's side */
+/* Runs in the forked child, which becomes the helper after so many seconds, or
+ * ends with the daemon. A failure is reported over LINK. */
+static void exec_helper(int link, int wake, unsigned int seconds) {
+  struct extip_message message = { .type = EXTIP_MESSAGE_LOG,
+    .number = EXTIP_LOG_WARNING };
+  struct pollfd hangup = { .fd = link };
+  char path[PATH_MAX];
+  const char *program;
+  int null;
 
-static int daemon_fd = -1; /* its end of the link; -1 with inetd */
-
-static void log_from_engine(enum extip_loudness loudness, const char *text) {
-  extip_log(loudness, "%s", text);
-}
-
-static void tell_daemon(struct in_addr addr) {
-  /* A daemon that is behind by thousands of changes reads the table instead. */
-  (void) send(daemon_fd, &addr, sizeof(addr), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* From a copy of the daemon to a process that can only ask and write down. What
- * cannot be given up ends it: it must not go on with more than it needs. */
-static void become_helper(int table_fd, int wake_fd) {
-  int keep[] = { table_fd, daemon_fd, wake_fd, extip_log_fd() };
-  bool foreground = nodaemon;
-
-  /* Nearly every function of ProFTPD handles these first: they are the daemon's
-   * to handle, with its timers and its control socket. */
-  recvd_signal_flags = 0;
   session.pid = getpid();
-
-  /* Other modules' listeners have lost their descriptors in this process. */
-  (void) pr_event_unregister(NULL, NULL, NULL);
-  pr_proctitle_set("%s", "(mod_extip: asking for the external address)");
-
-  log_closesyslog();
-  extip_detach(keep, sizeof(keep) / sizeof(keep[0]), foreground);
-  if (foreground && isatty(STDERR_FILENO)) {
-    log_stderr(FALSE);
-  }
-
-  PRIVS_ROOT(void)
-  log_opensyslog(NULL);
-  if (extip_drop_privileges(daemon_uid, daemon_gid) < 0) {
-    extip_log(EXTIP_LOG_WARNING,
-      "helper process cannot give up its privileges: %s", strerror(errno));
-    _exit(1);
-  }
-}
-
-/* Back-off, cut short when the daemon goes. */
-static void wait_in_helper(unsigned seconds) {
-  struct pollfd daemon_end = { .fd = daemon_fd, .events = POLLIN };
-
-  if (seconds > 0 && poll(&daemon_end, 1, (int) seconds * 1000) > 0) {
+  if (seconds > 0 && poll(&hangup, 1, (int) seconds * 1000) > 0) {
     _exit(0);
   }
-}
+  PRIVS_ROOT
 
-/* Waits until the process that wrote the table before is gone. */
-static void lock_table(int table_fd) {
-  struct pollfd daemon_end = { .fd = daemon_fd, .events = POLLIN };
+  program = extip_helper_find(path);
 
-  for (int i = 0; extip_table_lock(table_fd) < 0; i++) {
-    if (errno != EWOULDBLOCK) {
-      extip_log(
-        EXTIP_LOG_WARNING, "cannot lock the table: %s", strerror(errno));
-      return;
-    }
+  null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  link = fcntl(link, F_DUPFD, EXTIP_LAST_FD + 1);
+  wake = fcntl(wake >= 0 ? wake : null, F_DUPFD, EXTIP_LAST_FD + 1);
 
-    if (i == LOCK_SAY_AFTER) {
-      extip_log(EXTIP_LOG_WARNING,
-        "another process writes the table: waiting "
-        "for it to end (does another ProFTPD have the same ExtIPTable?)");
-    }
-
-    if (poll(&daemon_end, 1, LOCK_RETRY_MS) > 0) {
-      _exit(0);
-    }
-  }
-}
-
-static void read_wakes(struct extip_engine *engine, int fd) {
-  char why;
-
-  while (recv(fd, &why, sizeof(why), MSG_DONTWAIT) == sizeof(why)) {
-    extip_engine_wake(engine, 0);
-  }
-}
-
-static void run_helper(struct extip_engine *engine, int wake_fd) {
-  struct pollfd fds[] = {
-    { .fd = daemon_fd, .events = POLLIN },
-    { .fd = wake_fd, .events = POLLIN },
-    { .fd = extip_netlink_open(), .events = POLLIN },
-  };
-
-  if (fds[2].fd < 0) {
-    extip_log(EXTIP_LOG_WARNING,
-      "changes of this host's addresses will not be "
-      "noticed: netlink: %s",
-      strerror(errno));
+  /* Nothing is left of the daemon's User: a program that begins with two users
+   * or groups is a set-user-ID one to its loader. */
+  if (dup2(link, EXTIP_LINK_FD) >= 0 && dup2(wake, EXTIP_WAKE_FD) >= 0 &&
+      setregid(getegid(), getegid()) == 0 &&
+      setreuid(geteuid(), geteuid()) == 0) {
+    (void) execl(program, EXTIP_HELPER_NAME, EXTIP_HELPER_SERVE, (char *) NULL);
   }
 
-  while (true) {
-    int64_t wait = extip_engine_wait(engine);
-
-    if (poll(fds, 3, wait > INT_MAX ? INT_MAX : (int) wait) < 0 &&
-        errno != EINTR) {
-      extip_log(
-        EXTIP_LOG_WARNING, "helper process ends: poll: %s", strerror(errno));
-      return;
-    }
-
-    if (fds[0].revents != 0) {
-      return;
-    }
-
-    if (fds[1].revents != 0) {
-      read_wakes(engine, wake_fd);
-    }
-
-    if (fds[2].revents != 0 && extip_netlink_read(fds[2].fd)) {
-      extip_engine_wake(engine, NETLINK_DELAY_MS);
-    }
-
-    if (extip_engine_wait(engine) == 0) {
-      extip_engine_run(engine, daemon_fd);
-    }
-  }
+  snprintf(message.body.bytes, EXTIP_LINE_SIZE,
+    "cannot run '%.700s': %s; it has to be there and executable, and SELinux or AppArmor, if in use, to allow it",
+    program, strerror(errno));
+  (void) extip_message_send(link, &message, strlen(message.body.bytes) + 1);
+  _exit(1);
 }
 
-static void helper_main(const struct extip_plan *plan, int table_fd,
-  int wake_fd, enum extip_start start) {
-  static const struct extip_engine_calls calls = { .log = log_from_engine,
-    .changed = tell_daemon };
-  struct extip_engine *engine;
-
-  lock_table(table_fd);
-  engine = extip_engine_start(
-    plan->quests, plan->quest_count, table_fd, &calls, start);
-  if (engine == NULL) {
-    extip_log(
-      EXTIP_LOG_WARNING, "helper process cannot start: %s", strerror(errno));
-    _exit(1);
-  }
-
-  run_helper(engine, wake_fd);
-  _exit(0);
-}
-
-/* The daemon's side */
-
-/* Forks with all signals blocked: the child must not run the daemon's handlers
- * before it has its own. */
-static pid_t fork_quietly(void) {
+pid_t extip_helper_fork(void) {
   sigset_t all, before;
 
   sigfillset(&all);
   (void) sigprocmask(SIG_BLOCK, &all, &before);
 
   pid_t pid = fork();
+  int xerrno = errno;
 
-  if (pid != 0) {
-    int xerrno = errno;
+  if (pid == 0) {
+    recvd_signal_flags = 0;
+    for (int signo = 1; signo < NSIG; signo++) {
+      (void) signal(signo, signo == SIGPIPE ? SIG_IGN : SIG_DFL);
+    }
 
+  } else {
     (void) sigprocmask(SIG_SETMASK, &before, NULL);
-    errno = xerrno;
   }
 
+  errno = xerrno;
   return pid;
 }
 
-/* SIGUSR2 is what ProFTPD gives to modules (event "core.signal.USR2"), and the
- * only way into its main loop that costs nothing while nothing happens. */
+/* Sends the helper all it needs. It has not read anything by then, so the
+ * socket must have room for it. */
+static int tell(int fd, const struct extip_task *task) {
+  static struct extip_message message;
+  size_t len = 0;
+  char *bytes = extip_task_print(task, &len);
+  int room = (int) (2 * len + (task->count + 8) * 2 * sizeof(message));
+  int res = bytes != NULL ? 0 : -1;
+
+  PRIVS_ROOT(void)
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
+  PRIVS_RELINQUISH(void)
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+
+  for (size_t at = 0; res == 0 && at < len;) {
+    size_t part =
+      len - at < sizeof(message.body) ? len - at : sizeof(message.body);
+
+    message.type = EXTIP_MESSAGE_TASK;
+    memcpy(message.body.bytes, bytes + at, part);
+    res = extip_message_send(fd, &message, part);
+    at += part;
+  }
+  free(bytes);
+
+  for (size_t i = 0; res == 0 && i < task->count; i++) {
+    message.type = EXTIP_MESSAGE_RECORD;
+    (void) extip_table_read_all(
+      extip_shared_view(), task->discoveries[i].record, &message.body.record);
+    res = extip_message_send(fd, &message, sizeof(message.body.record));
+  }
+
+  message.type = EXTIP_MESSAGE_BEGIN;
+  return res == 0 ? extip_message_send(fd, &message, 0) : -1;
+}
+
+/* ProFTPD leaves SIGUSR2 to modules (event "core.signal.USR2"). It is the only
+ * way into its main loop that costs nothing while nothing happens. */
 static int signal_on_news(int fd) {
   return fcntl(fd, F_SETOWN, getpid()) < 0 ||
              fcntl(fd, F_SETSIG, SIGUSR2) < 0 ||
@@ -266,31 +195,34 @@ static int signal_on_news(int fd) {
            : 0;
 }
 
-/* The helper begins after DELAY seconds: it waits itself, because a timer in
- * the daemon costs clients time, and one that is set while others run corrupts
- * ProFTPD's list of timers. */
-static int fork_helper(enum extip_start start, unsigned delay) {
-  pid_t parent = getpid();
-  int fds[2];
-
-  if (make_pair(SOCK_STREAM, fds) < 0) {
+/* A connection for the helper, at whose other end it finds TASK. */
+static int open_link(const struct extip_task *task, int fds[2]) {
+  if (socketpair(
+        AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
     return -1;
   }
 
-  if (signal_on_news(fds[0]) < 0) {
+  if (pr_fs_get_usable_fd2(&fds[0]) < 0 || pr_fs_get_usable_fd2(&fds[1]) < 0 ||
+      tell(fds[0], task) < 0) {
+    int xerrno = errno;
+
     close_fd(&fds[0]);
     close_fd(&fds[1]);
+    errno = xerrno;
     return -1;
   }
+  return 0;
+}
 
-  pid_t pid = fork_quietly();
+/* Starts a helper at the second end of the connection, and closes that here;
+ * both if there is none. The program is run after so many seconds. Returns its
+ * process id, or -1. */
+static pid_t fork_helper(int fds[2], unsigned int seconds) {
+  pid_t pid = extip_helper_fork();
 
   if (pid == 0) {
-    daemon_fd = fds[1];
-    become_helper(helper_table->write_fd, wake_fds[0]);
-    extip_die_with(parent);
-    wait_in_helper(delay);
-    helper_main(helper_plan, helper_table->write_fd, wake_fds[0], start);
+    (void) close(fds[0]);
+    exec_helper(fds[1], extip_shared_wake_fd(), seconds);
   }
 
   int xerrno = errno;
@@ -298,12 +230,42 @@ static int fork_helper(enum extip_start start, unsigned delay) {
   close_fd(&fds[1]);
   if (pid < 0) {
     close_fd(&fds[0]);
-    errno = xerrno;
+  }
+  errno = xerrno;
+  return pid;
+}
+
+/* The helper itself waits until it has to begin, because a timer in the daemon
+ * delays clients, and setting one while others run corrupts ProFTPD's list of
+ * timers. If the last one could not, as its program cannot be run, or ends
+ * before it does anything, its process waits before it becomes the program. */
+static int start_helper(enum extip_start start, unsigned int delay) {
+  struct extip_task task = *helper_task;
+  unsigned int before = helper_works ? 0 : delay;
+  int fds[2];
+  pid_t pid;
+
+  task.start = start;
+  task.delay = delay - before;
+  task.daemon = daemon_pid = getpid();
+  if (open_link(&task, fds) < 0) {
     return -1;
   }
 
+  /* Before there is a helper: one that ends at once is heard, too. */
+  if (signal_on_news(fds[0]) < 0) {
+    extip_log(EXTIP_LOG_WARNING, "cannot listen to the helper process: %s",
+      strerror(errno));
+  }
+
+  pid = fork_helper(fds, before);
+  if (pid < 0) {
+    return -1;
+  }
+  helper_works = false;
   link_fd = fds[0];
   helper_pid = pid;
+  helper_begins = now() + delay;
   return 0;
 }
 
@@ -312,177 +274,205 @@ static int on_fork_timer(CALLBACK_FRAME) {
   (void) p2;
   (void) p3;
   (void) data;
-  return fork_helper(EXTIP_START_NOW, 0) < 0;
+  return start_helper(EXTIP_START_NOW, 0) < 0;
 }
 
-static void start_helper(enum extip_start start, unsigned delay) {
-  if (fork_helper(start, delay) == 0) {
+static void start_or_retry(enum extip_start start, unsigned int delay) {
+  if (start_helper(start, delay) == 0) {
     return;
   }
 
-  extip_log(
-    EXTIP_LOG_WARNING, "cannot start the helper process: %s", strerror(errno));
+  extip_log(EXTIP_LOG_WARNING,
+    "cannot start the helper process, trying again in %d s: %s", FORK_RETRY,
+    strerror(errno));
   (void) pr_timer_add(FORK_RETRY, -1, &extip_module, on_fork_timer,
     "mod_extip: new helper process");
 }
 
-static bool find_wake_fds(void) {
-  const char *text = pr_var_get(WAKE_VARIABLE);
-  char *end;
-
-  if (text == NULL) {
-    return false;
-  }
-
-  wake_fds[0] = (int) strtol(text, &end, 10);
-  wake_fds[1] = (int) strtol(end, NULL, 10);
-  return true;
-}
-
-/* The pair for the life of this daemon. */
-static int make_wake_fds(void) {
-  char *text = palloc(permanent_pool, 32);
-
-  if (make_pair(SOCK_DGRAM, wake_fds) < 0) {
-    return -1;
-  }
-
-  snprintf(text, 32, "%d %d", wake_fds[0], wake_fds[1]);
-  return pr_var_set(permanent_pool, WAKE_VARIABLE,
-    "descriptors that wake the helper", PR_VAR_TYPE_STR, text, NULL, 0);
-}
-
-void extip_helper_start(const struct extip_plan *plan,
-  const struct extip_table *table, enum extip_start start) {
-  helper_plan = plan;
-  helper_table = table;
+void extip_helper_start(
+  const struct extip_task *task, void (*changed)(const char *addr)) {
+  helper_task = task;
+  address_changed = changed;
   restart_delay = RESTART_MIN;
+  helper_works = true;
+  start_or_retry(task->start, 0);
+}
 
-  if (!find_wake_fds() && make_wake_fds() < 0) {
-    extip_log(EXTIP_LOG_WARNING, "nobody can wake the helper process: %s",
-      strerror(errno));
+/* Hearing */
+
+/* The helper is not trusted to name its own record, nor to terminate its
+ * strings. */
+static void take_record(uint32_t number, struct extip_record *record) {
+  struct extip_table_answer before;
+  char text[INET_ADDRSTRLEN];
+
+  if (number >= EXTIP_TABLE_ANSWERS ||
+      !extip_table_read(extip_shared_view(), number, &before)) {
+    return;
   }
-  start_helper(start, 0);
+
+  extip_record_make_safe(record, &before);
+  extip_table_write(extip_shared_table(), number, record);
+  if (record->answer.addr != before.addr && record->answer.addr != INADDR_ANY &&
+      address_changed != NULL) {
+    address_changed(
+      inet_ntop(AF_INET, &record->answer.addr, text, sizeof(text)));
+  }
 }
 
-void extip_helper_stop(void) {
-  (void) pr_timer_remove(-1, &extip_module);
-
-  /* This is what ends it; the daemon reaps all its children. */
-  close_fd(&link_fd);
-  wake_fds[0] = wake_fds[1] = -1; /* still open, see there */
-  helper_pid = 0;
+static void take_line(struct extip_message *message, size_t len) {
+  if (len > 0 && len <= EXTIP_LINE_SIZE &&
+      message->number <= EXTIP_LOG_WARNING) {
+    message->body.bytes[len - 1] = '\0';
+    extip_log(message->number, "%s", message->body.bytes);
+  }
 }
 
-static int read_status(const struct extip_table *table,
-  const struct extip_quest *quest, struct extip_table_status *status) {
-  int record = extip_table_find(table->read_fd, quest->key);
-
-  return record < 0
-           ? -1
-           : extip_table_read_status(table->read_fd, (size_t) record, status);
+static void take_forward(uint32_t number, const struct extip_forward *forward) {
+  if (extip_shared_forwards() != NULL) {
+    (void) extip_forward_table_take(extip_shared_forwards(), number, forward);
+  }
 }
 
-static bool completed_a_round(pid_t pid) {
-  struct extip_table_status status;
+/* Reads all messages. False at the end of the connection. The kernel tells that
+ * it was reset, because a helper ended without reading its task, before what
+ * that helper has said. */
+static bool hear(int fd) {
+  static struct extip_message message;
+  ssize_t len;
 
-  for (size_t i = 0; i < helper_plan->quest_count; i++) {
-    if (read_status(helper_table, &helper_plan->quests[i], &status) == 0 &&
-        status.helper == (uint32_t) pid && status.rounds > 0) {
-      return true;
+  while ((len = extip_message_receive(fd, &message)) >= 0 || errno == EBADMSG ||
+         errno == ECONNRESET) {
+    if (len >= 0 && message.type == EXTIP_MESSAGE_LOG) {
+      take_line(&message, (size_t) len);
+
+    } else if (len >= 0 && message.type == EXTIP_MESSAGE_BEGIN) {
+      helper_works = true;
+
+    } else if (len == sizeof(message.body.record) &&
+               message.type == EXTIP_MESSAGE_RECORD) {
+      take_record(message.number, &message.body.record);
+
+    } else if (len == sizeof(message.body.forward) &&
+               message.type == EXTIP_MESSAGE_FORWARD) {
+      take_forward(message.number, &message.body.forward);
     }
   }
 
-  return false;
+  return errno == EAGAIN;
 }
 
 static void helper_died(void) {
   close_fd(&link_fd);
-  if (completed_a_round(helper_pid)) {
+  if (now() - helper_begins >= RESTART_LIFE) {
     restart_delay = RESTART_MIN;
   }
 
   extip_log(EXTIP_LOG_WARNING,
-    "helper process %lu is dead: another begins in "
-    "%u s, what is known stays",
+    "helper process %lu has ended: restarting in %u s, keeping the known addresses",
     (unsigned long) helper_pid, restart_delay);
-  helper_pid = 0;
-  start_helper(EXTIP_START_NOW, restart_delay);
+  start_or_retry(EXTIP_START_NOW, restart_delay);
   restart_delay =
     restart_delay * 2 < RESTART_MAX ? restart_delay * 2 : RESTART_MAX;
 }
 
-void extip_helper_news(void (*changed)(const char *addr)) {
-  struct in_addr addr;
-  char text[INET_ADDRSTRLEN];
-  ssize_t got = -1;
-
-  while (link_fd >= 0 &&
-         ((got = recv(link_fd, &addr, sizeof(addr), 0)) == sizeof(addr) ||
-           (got < 0 && errno == EINTR))) {
-    if (got > 0) {
-      changed(inet_ntop(AF_INET, &addr, text, sizeof(text)));
-    }
-  }
-
-  if (link_fd >= 0 && got >= 0) {
+/* A session that has just been forked can have the daemon's signal. */
+void extip_helper_news(void) {
+  if (link_fd >= 0 && getpid() == daemon_pid && !hear(link_fd)) {
     helper_died();
   }
 }
 
-int extip_helper_wake(enum extip_wake why) {
-  char byte = (char) why;
+pid_t extip_helper_pid(unsigned int *seconds) {
+  time_t wait = helper_begins - now();
 
-  /* When the queue is full the helper has been woken often enough. */
-  return wake_fds[1] >= 0 && (send(wake_fds[1], &byte, sizeof(byte),
-                                MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(byte) ||
-                               errno == EAGAIN)
-           ? 0
-           : -1;
+  *seconds = link_fd < 0 ? FORK_RETRY : wait > 0 ? (unsigned int) wait : 0;
+  return link_fd < 0 || wait > 0 ? 0 : helper_pid;
+}
+
+int64_t extip_helper_since(void) {
+  time_t age = now() - helper_begins;
+
+  return link_fd < 0 || age < 0 ? 0 : (int64_t) (time(NULL) - age);
+}
+
+void extip_helper_stop(void) {
+  int fd = link_fd;
+
+  (void) pr_timer_remove(-1, &extip_module);
+  if (fd >= 0) {
+    bool alive = hear(fd);
+
+    /* What follows brings SIGUSR2, which is no news any more. */
+    link_fd = -1;
+
+    /* Sessions that are still starting have this descriptor as well, so closing
+     * it would not end the helper. */
+    (void) shutdown(fd, SHUT_RDWR);
+    if (alive) {
+      PRIVS_ROOT(void)
+      kill(helper_pid, SIGTERM);
+      PRIVS_RELINQUISH
+    }
+  }
+
+  close_fd(&fd);
+  helper_pid = 0;
+  helper_task = NULL;
+}
+
+/* The helper ends by itself when that is done. */
+void extip_helper_close(void) {
+  struct extip_message message = { .type = EXTIP_MESSAGE_CLOSE };
+  struct pollfd link = { .fd = link_fd, .events = POLLIN };
+  int64_t end = extip_now() + CLOSE_MS, left = CLOSE_MS;
+
+  if (link_fd >= 0 && helper_task->router.port_count > 0 &&
+      extip_message_send(link_fd, &message, 0) == 0) {
+    while (hear(link_fd) && (left = end - extip_now()) > 0) {
+      (void) poll(&link, 1, (int) left);
+    }
+  }
+  extip_helper_stop();
 }
 
 void extip_helper_leave(void) {
   close_fd(&link_fd);
-  close_fd(&wake_fds[0]);
 }
 
 /* Without a daemon */
 
-static void once_main(const struct extip_plan *plan, int table_fd) {
-  static const struct extip_engine_calls calls = { .log = log_from_engine };
-  struct extip_engine *engine;
+/* Takes the place of the daemon while the helper asks, and logs its lines. */
+static void once_main(const struct extip_task *without_daemon) {
+  struct extip_task task = *without_daemon;
+  struct pollfd link = { .events = POLLIN };
+  int fds[2];
 
-  /* Whoever has the lock is at it already. */
-  become_helper(table_fd, -1);
-  if (extip_table_lock(table_fd) < 0) {
-    _exit(0);
-  }
-
-  engine = extip_engine_start(
-    plan->quests, plan->quest_count, table_fd, &calls, EXTIP_START_WHEN_DUE);
-  if (engine == NULL) {
+  task.start = EXTIP_START_ONCE;
+  task.daemon = getpid();
+  if (open_link(&task, fds) < 0 || fork_helper(fds, 0) < 0) {
     extip_log(EXTIP_LOG_WARNING, "cannot ask for the external address: %s",
       strerror(errno));
     _exit(1);
   }
 
-  /* A change that one source vouches for is due again at once. */
-  for (int i = 0; i < 2 && extip_engine_wait(engine) == 0; i++) {
-    extip_engine_run(engine, -1);
+  link.fd = fds[0];
+  while (hear(link.fd)) {
+    (void) poll(&link, 1, -1);
   }
-
   _exit(0);
 }
 
-/* Spares most sessions the fork; the process that asks looks closer. */
-static bool nothing_is_due(
-  const struct extip_plan *plan, const struct extip_table *table) {
-  struct extip_table_status status;
-  int64_t now = time(NULL);
+/* Saves most sessions the fork; the helper checks again. */
+static bool nothing_is_due(const struct extip_task *task) {
+  time_t wall = time(NULL);
 
-  for (size_t i = 0; i < plan->quest_count; i++) {
-    if (read_status(table, &plan->quests[i], &status) < 0 ||
-        status.next <= now || status.next > now + plan->quests[i].refresh) {
+  for (size_t i = 0; i < task->count; i++) {
+    const struct extip_discovery *discovery = &task->discoveries[i];
+    struct extip_table_answer answer;
+
+    if (!extip_table_read(extip_shared_view(), discovery->record, &answer) ||
+        answer.next <= wall || answer.next > wall + discovery->refresh) {
       return false;
     }
   }
@@ -490,15 +480,14 @@ static bool nothing_is_due(
   return true;
 }
 
-void extip_helper_once(
-  const struct extip_plan *plan, const struct extip_table *table) {
+void extip_helper_once(const struct extip_task *task) {
   pid_t pid;
 
-  if (nothing_is_due(plan, table)) {
+  if (nothing_is_due(task)) {
     return;
   }
 
-  pid = fork_quietly();
+  pid = extip_helper_fork();
   if (pid < 0) {
     extip_log(EXTIP_LOG_WARNING, "cannot ask for the external address: %s",
       strerror(errno));
@@ -506,9 +495,9 @@ void extip_helper_once(
   }
 
   if (pid == 0) {
-    /* The process that asks is nobody's child, so nobody need wait for it. */
+    /* The asking process is detached, so no process has to wait for it. */
     if (fork() == 0) {
-      once_main(plan, table->write_fd);
+      once_main(task);
     }
     _exit(0);
   }

@@ -1,5 +1,5 @@
 /*
- * mod_extip - the process that asks, seen from the daemon and its sessions
+ * mod_extip - the daemon's side of the helper: starting, listening, ending
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,38 +13,49 @@
 #define EXTIP_HELPER_H
 
 #include "plan.h"
-#include "table.h"
 
 /*
- * Forks the helper for what PLAN asks, with TABLE for its answers; both are the
- * caller's and stay until extip_helper_stop(). It is started again, with
- * back-off, when it dies. Only the daemon may call this, with effective root
- * privileges or without.
+ * Starts the helper for TASK, whose discoveries have their records in the table
+ * of shared.h. The task belongs to the caller and must stay valid until
+ * extip_helper_stop(). If the helper dies, it is started again with back-off.
+ * CHANGED is called with each address that it adopts. Only the daemon may call
+ * this.
  */
-void extip_helper_start(const struct extip_plan *plan,
-  const struct extip_table *table, enum extip_start start);
+void extip_helper_start(
+  const struct extip_task *task, void (*changed)(const char *addr));
 
-/* Ends it and gives back all that belongs to it, but for the two descriptors
- * with which sessions that go on wake the next one. */
+/* Ends it. */
 void extip_helper_stop(void);
 
-/* In the daemon, on SIGUSR2, which comes when the helper has adopted an address
- * or died: passes on the addresses and sees to a new helper. */
-void extip_helper_news(void (*changed)(const char *addr));
+/* The daemon ends: the forwards on the router are removed first, for which it
+ * waits two seconds at most. */
+void extip_helper_close(void);
 
-/* Why a round is wanted before its time. */
-enum extip_wake { EXTIP_WAKE_OPERATOR = 'o', EXTIP_WAKE_UNREACHED = 'u' };
+/* To be called in the daemon on SIGUSR2, which comes when the helper has sent
+ * something or has died: writes the table and the log, and starts a new
+ * helper. */
+void extip_helper_news(void);
 
-/* Asks the helper for an early round; from the daemon or a session. 0, or -1
- * when there is no helper to ask. */
-int extip_helper_wake(enum extip_wake why);
+/* Returns its process id; or 0, with the SECONDS until there will be one. */
+pid_t extip_helper_pid(unsigned int *seconds);
 
-/* In a session: lets go of what only the daemon needs. */
+/* When it began, in seconds since the epoch; 0: there is none. */
+int64_t extip_helper_since(void);
+
+/* To be called in a session: releases what only the daemon needs. */
 void extip_helper_leave(void);
 
-/* Without a daemon (inetd): a process of its own runs the rounds that are due,
- * once, and the caller goes on at once. */
-void extip_helper_once(
-  const struct extip_plan *plan, const struct extip_table *table);
+/* Writes the path of the helper's program, which is in the directory of this
+ * module after symbolic links are followed, and returns it. */
+const char *extip_helper_find(char path[PATH_MAX]);
+
+/* Forks such that the child handles no signal as the daemon: after SIGTERM, the
+ * next function of ProFTPD would end all sessions, which it takes for its
+ * children. Signals stay blocked until one of those functions unblocks them. */
+pid_t extip_helper_fork(void);
+
+/* Without a daemon (inetd): starts a process that performs TASK once, and
+ * returns at once. */
+void extip_helper_once(const struct extip_task *task);
 
 #endif

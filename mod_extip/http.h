@@ -43,21 +43,21 @@ struct extip_http {
   bool too_big;
 };
 
-/* Sends REQUEST to these addresses, after whatever HTTP held is given back. The
- * job is settled when it cannot be sent. */
-void extip_http_ask(struct extip_http *http, struct extip_job *job,
+/* Releases what HTTP holds and sends REQUEST to these addresses. If it cannot
+ * be sent, the query is settled. */
+void extip_http_ask(struct extip_http *http, struct extip_query *query,
   const struct extip_http_request *request, const struct in_addr *addrs,
   size_t count);
 
-/* To be called when the transfer is over. True with the whole reply in HTTP, of
- * whatever status; when false, the job has been settled. */
+/* To be called when the transfer is over. True: the whole reply is in HTTP,
+ * with any status; false: the query has been settled. */
 bool extip_http_received(
-  struct extip_http *http, struct extip_job *job, CURLcode code);
+  struct extip_http *http, struct extip_query *query, CURLcode code);
 
-/* Settles the job for a reply whose status is not the one hoped for. */
+/* Settles the query for a reply whose status is not the expected one. */
 void extip_http_fail_status(
-  const struct extip_http *http, struct extip_job *job);
+  const struct extip_http *http, struct extip_query *query);
 
-void extip_http_free(struct extip_http *http, struct extip_job *job);
+void extip_http_free(struct extip_http *http, struct extip_query *query);
 
 #endif

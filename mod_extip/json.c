@@ -19,16 +19,16 @@
 struct reader {
   const char *pos;
   const char *end;
-  char *out;       /* where strings are decoded to until the one is found */
-  long found;      /* length of the one, -1 before */
-  const char *why; /* first fault */
+  char *out;          /* strings are decoded into it until the one is found */
+  long found;         /* length of the one, -1 before */
+  const char *reason; /* first fault */
 };
 
 static bool read_value(struct reader *reader, const char *pointer, int depth);
 
-static bool fail(struct reader *reader, const char *why) {
-  if (reader->why == NULL) {
-    reader->why = why;
+static bool fail(struct reader *reader, const char *reason) {
+  if (reader->reason == NULL) {
+    reader->reason = reason;
   }
   return false;
 }
@@ -237,7 +237,7 @@ static bool read_member(
   }
   below = descend(pointer, reader->out, (size_t) len);
   if (below != NULL && *matched) {
-    return fail(reader, "a name on the way to it appears twice");
+    return fail(reader, "a name in the pointer appears twice in the JSON text");
   }
   *matched = *matched || below != NULL;
 
@@ -305,7 +305,7 @@ static bool read_value(struct reader *reader, const char *pointer, int depth) {
     return fail(reader, "JSON nested too deeply");
   }
   if (target && peek(reader) >= 0 && peek(reader) != '"') {
-    return fail(reader, "not a JSON string there");
+    return fail(reader, "the value is not a JSON string");
   }
   switch (peek(reader)) {
     case '"':
@@ -346,7 +346,7 @@ bool extip_json_pointer_valid(const char *pointer) {
 }
 
 long extip_json_string(const char *text, size_t len, const char *pointer,
-  char *out, const char **why) {
+  char *out, const char **reason) {
   struct reader reader = { text, text + len, out, -1, NULL };
 
   if (read_value(&reader, pointer, 0)) {
@@ -357,6 +357,6 @@ long extip_json_string(const char *text, size_t len, const char *pointer,
       fail(&reader, "nothing there in the JSON text");
     }
   }
-  *why = reader.why;
-  return reader.why == NULL ? reader.found : -1;
+  *reason = reader.reason;
+  return reader.reason == NULL ? reader.found : -1;
 }

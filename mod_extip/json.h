@@ -25,10 +25,10 @@ bool extip_json_pointer_valid(const char *pointer);
  * Reads the LEN bytes at TEXT, which must be one JSON text (RFC 8259) of at
  * most 32 levels from first to last byte, and copies the string that POINTER
  * names, decoded and ended by NUL, into OUT. OUT has EXTIP_JSON_ROOM(len)
- * bytes. Returns the string's length, or -1 with *WHY a constant: not JSON,
+ * bytes. Returns the string's length, or -1 with *REASON a constant: not JSON,
  * nothing there, not a string, or a name on the way that appears twice.
  */
 long extip_json_string(const char *text, size_t len, const char *pointer,
-  char *out, const char **why);
+  char *out, const char **reason);
 
 #endif

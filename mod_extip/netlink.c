@@ -1,5 +1,5 @@
 /*
- * mod_extip - notices that the host's addresses or routes change
+ * mod_extip - notices changes of the host's addresses and routes
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -79,7 +79,7 @@ bool extip_netlink_read(int fd) {
         continue;
       }
 
-      /* More happened than the socket could hold. */
+      /* More messages came than the socket could hold. */
       if (errno == ENOBUFS) {
         found = true;
         continue;
@@ -88,7 +88,7 @@ bool extip_netlink_read(int fd) {
       return found;
     }
 
-    unsigned len = (unsigned) got;
+    unsigned int len = (unsigned int) got;
 
     for (const struct nlmsghdr *message = &buf.align; NLMSG_OK(message, len);
          message = NLMSG_NEXT(message, len)) {

@@ -1,5 +1,5 @@
 /*
- * mod_extip - notices that the host's addresses or routes change
+ * mod_extip - notices changes of the host's addresses and routes
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -17,8 +17,8 @@
 /* A descriptor that becomes readable with such changes, or -1 with errno. */
 int extip_netlink_open(void);
 
-/* Reads all there is. True when something of it can change the address that the
- * world sees: an IPv4 address of the host, or a default route. */
+/* Reads all messages. True if one of them can mean another external address: an
+ * IPv4 address of the host or a default route has changed. */
 bool extip_netlink_read(int fd);
 
 #endif

@@ -28,7 +28,7 @@
 #include "resolve.h"
 
 /* What the child writes, in one piece: it is smaller than PIPE_BUF. */
-struct outcome {
+struct result {
   int error; /* of getaddrinfo() */
   size_t count;
   struct in_addr addrs[EXTIP_LOOKUP_MAX];
@@ -38,7 +38,7 @@ struct extip_lookup {
   char *name;
   pid_t pid; /* -1: reaped */
   int fd;    /* -1: done */
-  struct outcome outcome;
+  struct result result;
 };
 
 /* A handler of the parent must not run here, and a socket of the parent must
@@ -63,36 +63,35 @@ static void leave_parent_behind(int keep_fd) {
   }
 }
 
-static bool seen(const struct outcome *outcome, struct in_addr addr) {
-  for (size_t i = 0; i < outcome->count; i++) {
-    if (outcome->addrs[i].s_addr == addr.s_addr) {
+static bool seen(const struct result *result, struct in_addr addr) {
+  for (size_t i = 0; i < result->count; i++) {
+    if (result->addrs[i].s_addr == addr.s_addr) {
       return true;
     }
   }
   return false;
 }
 
-static void resolve(const char *name, struct outcome *outcome) {
+static void resolve(const char *name, struct result *result) {
   struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
   struct addrinfo *list = NULL;
 
-  outcome->error = getaddrinfo(name, NULL, &hints, &list);
+  result->error = getaddrinfo(name, NULL, &hints, &list);
   for (const struct addrinfo *info = list;
-       info != NULL && outcome->count < EXTIP_LOOKUP_MAX;
-       info = info->ai_next) {
+       info != NULL && result->count < EXTIP_LOOKUP_MAX; info = info->ai_next) {
     struct sockaddr_in sin;
 
     memcpy(&sin, info->ai_addr, sizeof(sin));
-    if (!seen(outcome, sin.sin_addr)) {
-      outcome->addrs[outcome->count++] = sin.sin_addr;
+    if (!seen(result, sin.sin_addr)) {
+      result->addrs[result->count++] = sin.sin_addr;
     }
   }
 }
 
 /* Its end is _exit(2): nothing that the parent registered may run. */
 static void run_child(
-  const char *name, unsigned timeout_ms, pid_t parent, int fd) {
-  struct outcome outcome = { 0 };
+  const char *name, unsigned int timeout_ms, pid_t parent, int fd) {
+  struct result result = { 0 };
 
   leave_parent_behind(fd);
 #ifdef __linux__
@@ -104,15 +103,16 @@ static void run_child(
   /* Where there is no PR_SET_PDEATHSIG. */
   alarm(timeout_ms / 1000 + 2);
 
-  resolve(name, &outcome);
-  _exit(write(STDIN_FILENO, &outcome, sizeof(outcome)) < 0);
+  resolve(name, &result);
+  _exit(write(STDIN_FILENO, &result, sizeof(result)) < 0);
 }
 
-struct extip_lookup *extip_lookup_start(const char *name, unsigned timeout_ms) {
+struct extip_lookup *extip_lookup_start(
+  const char *name, unsigned int timeout_ms) {
   struct extip_lookup *lookup = calloc(1, sizeof(*lookup));
   pid_t parent = getpid();
   int ends[2] = { -1, -1 };
-  int saved;
+  int xerrno;
 
   if (lookup == NULL) {
     return NULL;
@@ -135,12 +135,12 @@ struct extip_lookup *extip_lookup_start(const char *name, unsigned timeout_ms) {
   return lookup;
 
 fail:
-  saved = errno;
+  xerrno = errno;
   if (ends[1] >= 0) {
     close(ends[1]);
   }
   extip_lookup_free(lookup);
-  errno = saved;
+  errno = xerrno;
   return NULL;
 }
 
@@ -152,7 +152,7 @@ int extip_lookup_fd(const struct extip_lookup *lookup) {
   return lookup->fd;
 }
 
-/* The process is at its end, or is to be. */
+/* Ends the process if it still runs, and reaps it. */
 static void end_child(struct extip_lookup *lookup) {
   if (lookup->fd >= 0) {
     close(lookup->fd);
@@ -170,25 +170,25 @@ void extip_lookup_read(struct extip_lookup *lookup) {
   ssize_t len;
 
   do {
-    len = read(lookup->fd, &lookup->outcome, sizeof(lookup->outcome));
+    len = read(lookup->fd, &lookup->result, sizeof(lookup->result));
   } while (len < 0 && errno == EINTR);
-  if (len != sizeof(lookup->outcome)) {
-    memset(&lookup->outcome, 0, sizeof(lookup->outcome));
-    lookup->outcome.error = EAI_FAIL;
+  if (len != sizeof(lookup->result)) {
+    memset(&lookup->result, 0, sizeof(lookup->result));
+    lookup->result.error = EAI_FAIL;
   }
   end_child(lookup);
 }
 
 size_t extip_lookup_result(const struct extip_lookup *lookup,
-  const struct in_addr **addrs, const char **why) {
-  const struct outcome *outcome = &lookup->outcome;
+  const struct in_addr **addrs, const char **reason) {
+  const struct result *result = &lookup->result;
 
-  *addrs = outcome->addrs;
-  *why = "the name has no IPv4 address";
-  if (outcome->error != 0) {
-    *why = gai_strerror(outcome->error);
+  *addrs = result->addrs;
+  *reason = "the name has no IPv4 address";
+  if (result->error != 0) {
+    *reason = gai_strerror(result->error);
   }
-  return outcome->count;
+  return result->count;
 }
 
 void extip_lookup_free(struct extip_lookup *lookup) {

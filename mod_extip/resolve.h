@@ -19,28 +19,29 @@
 #define EXTIP_LOOKUP_MAX 8 /* addresses kept of one name */
 
 /*
- * One call of getaddrinfo(3), for IPv4 addresses, in a process of its own:
- * nothing else can be ended at a deadline with all that it holds, and asks
- * /etc/hosts and whatever the host is set up for as well.
+ * One call of getaddrinfo(3), for IPv4 addresses, in a process of its own. Only
+ * a process can be ended at a deadline with everything that it holds, and only
+ * getaddrinfo(3) asks /etc/hosts and all else that this host is configured for.
  */
 struct extip_lookup;
 
 /* NULL with errno when there is no memory, descriptor or process. The child
  * ends itself about TIMEOUT_MS later at the latest, and with its parent. */
-struct extip_lookup *extip_lookup_start(const char *name, unsigned timeout_ms);
+struct extip_lookup *extip_lookup_start(
+  const char *name, unsigned int timeout_ms);
 
 const char *extip_lookup_name(const struct extip_lookup *lookup);
 
 /* To be watched for reading; -1 when the lookup is done. */
 int extip_lookup_fd(const struct extip_lookup *lookup);
 
-/* Reads the outcome once the descriptor is readable. */
+/* Reads the result once the descriptor is readable. */
 void extip_lookup_read(struct extip_lookup *lookup);
 
-/* Of a lookup that is done: the addresses; none means failure, and *WHY (a
- * constant) says which. */
+/* The addresses of a lookup that is done. None means failure, and *REASON, a
+ * constant, says why. */
 size_t extip_lookup_result(const struct extip_lookup *lookup,
-  const struct in_addr **addrs, const char **why);
+  const struct in_addr **addrs, const char **reason);
 
 /* Ends the process, if it still runs, and frees all. */
 void extip_lookup_free(struct extip_lookup *lookup);

@@ -18,97 +18,119 @@
 #include <time.h>
 
 #include "ipv4.h"
-#include "job.h"
+#include "driver.h"
 #include "round.h"
 #include "special.h"
 
 #define WAIT_MAX_MS 60000 /* any, so that it fits in an int */
 
-/* Whose a watched descriptor is: neither means the wake descriptor. */
-struct owner {
-  struct extip_lookup *lookup;
-  struct extip_job *job;
+/* libcurl (7.88) gives up a silent address when its timer expires, but opens
+ * the socket for the next address only in a further call, for which it sets no
+ * timer. So it is called this often while it has a transfer. */
+#define TRANSFER_MS 50
+
+/* A descriptor of the caller's; -1: none. */
+struct watched {
+  int fd;
+  void (*readable)(int fd, void *user);
+  void *user;
 };
 
-struct extip_round {
-  const struct extip_round_opts *opts;
+/* The owner of a descriptor: one of these is not NULL. */
+struct owner {
+  const struct watched *watched;
+  struct extip_lookup *lookup;
+  struct extip_query *query;
+};
+
+struct extip_loop {
   CURLM *multi;
-  int64_t start;
-  int64_t end; /* the last deadline */
-  bool ended;  /* by opts */
+  struct watched watched[EXTIP_WATCHED_MAX];
+  size_t watched_count;
 
-  struct extip_job *jobs;
-  size_t job_count;
-  size_t unsettled;
+  /* Queries that are under way, and settled ones that have not been removed
+   * yet. */
+  struct extip_query **queries;
+  size_t query_count;
+  bool settled; /* one was in this turn */
 
-  /* One lookup a name, however many jobs wait for it. */
+  /* One lookup for each name, however many queries wait for it. */
   struct extip_lookup **lookups;
   size_t lookup_count;
 
-  /* What is waited for, and for whom: side by side. */
-  struct curl_waitfd *watched;
+  /* The descriptors to wait for, and their owners, in the same order. */
+  struct curl_waitfd *waited;
   struct owner *owners;
-  unsigned watched_count;
+  unsigned int waited_count;
 };
 
-/* In the order of enum extip_status. */
-static const char *const status_names[] = { "ok", "not global", "own address",
-  "timeout", "refused", "unreachable", "dns", "tls", "http", "redirect", "stun",
-  "malformed", "too big", "local", "cancelled" };
+static const char *const status_names[] = {
+  [EXTIP_OK] = "ok",
+  [EXTIP_NOT_GLOBAL] = "not global",
+  [EXTIP_OWN_ADDRESS] = "own address",
+  [EXTIP_TIMEOUT] = "timeout",
+  [EXTIP_REFUSED] = "refused",
+  [EXTIP_UNREACHABLE] = "unreachable",
+  [EXTIP_DNS] = "dns",
+  [EXTIP_TLS] = "tls",
+  [EXTIP_HTTP] = "http",
+  [EXTIP_REDIRECT] = "redirect",
+  [EXTIP_STUN] = "stun",
+  [EXTIP_ROUTER] = "router",
+  [EXTIP_BEHIND_NAT] = "behind nat",
+  [EXTIP_MALFORMED] = "malformed",
+  [EXTIP_TOO_BIG] = "too big",
+  [EXTIP_LOCAL] = "local",
+  [EXTIP_CANCELLED] = "cancelled",
+};
+_Static_assert(
+  sizeof(status_names) / sizeof(status_names[0]) == EXTIP_CANCELLED + 1,
+  "a name for each status");
 
-/* In the order of enum extip_source_kind. */
-static const struct extip_driver *const drivers[] = { &extip_stun_udp_driver,
-  &extip_stun_stream_driver, &extip_stun_stream_driver, &extip_http_driver,
-  &extip_http_driver, &extip_dns_driver, &extip_if_driver, &extip_cloud_driver,
-  &extip_cloud_driver, &extip_cloud_driver };
-
-static bool curl_ready = false;
+static const struct extip_driver *const drivers[] = {
+#define DRIVER(kind, scheme, port, reader, longest, driver, form) \
+  [EXTIP_SOURCE_##kind] = &extip_##driver##_driver,
+  EXTIP_KINDS(DRIVER)
+#undef DRIVER
+};
 
 const char *extip_status_name(enum extip_status status) {
   return status_names[status];
 }
 
-int64_t extip_now(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-CURLM *extip_job_multi(struct extip_job *job) {
-  return job->round->multi;
+CURLM *extip_query_multi(struct extip_query *query) {
+  return query->loop->multi;
 }
 
 /* Settling */
 
-static void settle(struct extip_job *job, enum extip_status status) {
-  struct extip_round *round = job->round;
-
-  job->query->answer.status = status;
-  job->query->answer.latency_ms = (unsigned) (extip_now() - round->start);
-  job->settled = true;
-  job->lookup = NULL;
-  round->unsettled--;
-  if (!round->ended && round->opts->settled != NULL) {
-    round->ended = round->opts->settled(job->query, round->opts->user) != 0;
+static void settle(struct extip_query *query, enum extip_status status) {
+  query->answer.status = status;
+  query->answer.latency_ms = (unsigned int) (extip_now() - query->started);
+  query->settled = true;
+  query->lookup = NULL;
+  query->loop->settled = true;
+  if (query->on_settled != NULL) {
+    query->on_settled(query);
   }
 }
 
-void extip_job_fail(
-  struct extip_job *job, enum extip_status status, const char *fmt, ...) {
-  struct extip_answer *answer = &job->query->answer;
+void extip_query_fail(
+  struct extip_query *query, enum extip_status status, const char *fmt, ...) {
+  struct extip_answer *answer = &query->answer;
   va_list args;
 
-  if (job->settled) {
+  if (query->settled) {
     return;
   }
   va_start(args, fmt);
   vsnprintf(answer->reason, sizeof(answer->reason), fmt, args);
   va_end(args);
-  settle(job, status);
+  settle(query, status);
 }
 
-void extip_job_fail_errno(struct extip_job *job, int error, const char *what) {
+void extip_query_fail_errno(
+  struct extip_query *query, int error, const char *what) {
   enum extip_status status = EXTIP_UNREACHABLE;
 
   switch (error) {
@@ -128,7 +150,7 @@ void extip_job_fail_errno(struct extip_job *job, int error, const char *what) {
     default:
       break;
   }
-  extip_job_fail(job, status, "%s: %s", what, strerror(error));
+  extip_query_fail(query, status, "%s: %s", what, strerror(error));
 }
 
 static bool is_own(const struct extip_answer *answer, struct in_addr addr) {
@@ -140,54 +162,56 @@ static bool is_own(const struct extip_answer *answer, struct in_addr addr) {
   return false;
 }
 
-void extip_job_answer(struct extip_job *job, struct in_addr addr) {
-  struct extip_answer *answer = &job->query->answer;
+void extip_query_answer(struct extip_query *query, struct in_addr addr) {
+  struct extip_answer *answer = &query->answer;
   char text[INET_ADDRSTRLEN];
-  const char *why;
+  const char *reason;
 
-  if (job->settled) {
+  if (query->settled) {
     return;
   }
   answer->addr = addr;
   inet_ntop(AF_INET, &addr, text, sizeof(text));
   if (is_own(answer, addr)) {
-    extip_job_fail(
-      job, EXTIP_OWN_ADDRESS, "%s is the source's own address", text);
-  } else if (!extip_is_global(addr, &why)) {
-    extip_job_fail(job, EXTIP_NOT_GLOBAL, "%s is %s", text, why);
+    extip_query_fail(
+      query, EXTIP_OWN_ADDRESS, "%s is the source's own address", text);
+  } else if (!extip_is_global(addr, &reason)) {
+    extip_query_fail(query, EXTIP_NOT_GLOBAL, "%s is %s", text, reason);
   } else {
     answer->reason[0] = '\0';
-    settle(job, EXTIP_OK);
+    settle(query, EXTIP_OK);
   }
 }
 
-void extip_job_own(struct extip_job *job, struct in_addr addr) {
-  struct extip_answer *answer = &job->query->answer;
+void extip_query_own(struct extip_query *query, struct in_addr addr) {
+  struct extip_answer *answer = &query->answer;
 
   if (answer->own_count < EXTIP_OWN_MAX && !is_own(answer, addr)) {
     answer->own[answer->own_count++] = addr;
   }
 }
 
-bool extip_job_may_follow(struct extip_job *job, struct in_addr addr) {
+bool extip_query_may_follow(struct extip_query *query, struct in_addr addr) {
   char text[INET_ADDRSTRLEN];
-  const char *why;
+  const char *reason;
 
-  if (extip_is_global(addr, &why) || is_own(&job->query->answer, addr)) {
+  if (extip_is_global(addr, &reason) || is_own(&query->answer, addr)) {
     return true;
   }
   inet_ntop(AF_INET, &addr, text, sizeof(text));
-  extip_job_fail(job, EXTIP_REDIRECT, "sends us to %s, which is %s", text, why);
+  extip_query_fail(
+    query, EXTIP_REDIRECT, "redirects to %s, which is %s", text, reason);
   return false;
 }
 
 /* Names */
 
 static const struct extip_lookup *find_lookup(
-  const struct extip_round *round, const char *name) {
-  for (size_t i = 0; i < round->lookup_count; i++) {
-    if (strcmp(extip_lookup_name(round->lookups[i]), name) == 0) {
-      return round->lookups[i];
+  const struct extip_loop *loop, const char *name) {
+  for (size_t i = 0; i < loop->lookup_count; i++) {
+    if (strcmp(extip_lookup_name(loop->lookups[i]), name) == 0 &&
+        extip_lookup_fd(loop->lookups[i]) >= 0) {
+      return loop->lookups[i];
     }
   }
   return NULL;
@@ -195,317 +219,336 @@ static const struct extip_lookup *find_lookup(
 
 /* NULL with errno. */
 static const struct extip_lookup *add_lookup(
-  struct extip_round *round, const char *name) {
-  int64_t left = round->end - extip_now();
-  size_t count = round->lookup_count + 1;
+  struct extip_query *query, const char *name) {
+  struct extip_loop *loop = query->loop;
+  int64_t left = query->deadline - extip_now();
   struct extip_lookup **lookups =
-    realloc(round->lookups, count * sizeof(*lookups));
+    realloc(loop->lookups, (loop->lookup_count + 1) * sizeof(*lookups));
 
   if (lookups == NULL) {
     return NULL;
   }
-  round->lookups = lookups;
-  lookups[count - 1] = extip_lookup_start(name, left > 0 ? (unsigned) left : 0);
-  if (lookups[count - 1] == NULL) {
-    return NULL;
-  }
-  round->lookup_count = count;
-  return lookups[count - 1];
+  loop->lookups = lookups;
+  lookups[loop->lookup_count] =
+    extip_lookup_start(name, left > 0 ? (unsigned int) left : 0);
+  return lookups[loop->lookup_count] != NULL ? lookups[loop->lookup_count++]
+                                             : NULL;
 }
 
 static void pass_on_lookup(
-  struct extip_job *job, const struct extip_lookup *lookup) {
+  struct extip_query *query, const struct extip_lookup *lookup) {
   const struct in_addr *addrs;
-  const char *why;
-  size_t count = extip_lookup_result(lookup, &addrs, &why);
+  const char *reason;
+  size_t count = extip_lookup_result(lookup, &addrs, &reason);
 
-  job->lookup = NULL;
+  query->lookup = NULL;
   if (count == 0) {
-    extip_job_fail(
-      job, EXTIP_DNS, "'%.80s': %s", extip_lookup_name(lookup), why);
+    extip_query_fail(
+      query, EXTIP_DNS, "'%.80s': %s", extip_lookup_name(lookup), reason);
     return;
   }
-  job->driver->resolved(job, addrs, count);
+  query->driver->resolved(query, addrs, count);
 }
 
-void extip_job_resolve(struct extip_job *job, const char *host) {
+static void finish_lookup(
+  struct extip_loop *loop, struct extip_lookup *lookup) {
+  extip_lookup_read(lookup);
+  for (size_t i = 0; i < loop->query_count; i++) {
+    if (loop->queries[i]->lookup == lookup) {
+      pass_on_lookup(loop->queries[i], lookup);
+    }
+  }
+}
+
+void extip_query_resolve(struct extip_query *query, const char *host) {
   const struct extip_lookup *lookup;
   struct in_addr addr;
 
   if (extip_ipv4_parse(host, strlen(host), &addr)) {
-    job->driver->resolved(job, &addr, 1);
+    query->driver->resolved(query, &addr, 1);
     return;
   }
-  lookup = find_lookup(job->round, host);
+  lookup = find_lookup(query->loop, host);
   if (lookup == NULL) {
-    lookup = add_lookup(job->round, host);
+    lookup = add_lookup(query, host);
   }
   if (lookup == NULL) {
-    extip_job_fail_errno(job, errno, "cannot start to resolve the name");
-  } else if (extip_lookup_fd(lookup) < 0) {
-    pass_on_lookup(job, lookup);
+    extip_query_fail_errno(query, errno, "cannot start to resolve the name");
   } else {
-    job->lookup = lookup;
+    query->lookup = lookup;
   }
 }
 
 /* The loop */
 
-static void time_out(struct extip_job *job) {
+static void time_out(struct extip_query *query) {
   char waiting[96] = "";
 
-  if (job->lookup != NULL) {
-    extip_job_fail(job, EXTIP_DNS, "'%.80s' not resolved in %u ms",
-      extip_lookup_name(job->lookup), job->query->timeout_ms);
+  if (query->lookup != NULL) {
+    extip_query_fail(query, EXTIP_DNS, "'%.80s' not resolved in %u ms",
+      extip_lookup_name(query->lookup), query->timeout_ms);
     return;
   }
-  if (job->driver->waiting != NULL) {
-    job->driver->waiting(job, waiting, sizeof(waiting));
+  if (query->driver->waiting != NULL) {
+    query->driver->waiting(query, waiting, sizeof(waiting));
   }
-  extip_job_fail(job, EXTIP_TIMEOUT, "no answer in %u ms%s%s",
-    job->query->timeout_ms, *waiting != '\0' ? ": " : "", waiting);
+  extip_query_fail(query, EXTIP_TIMEOUT, "no answer in %u ms%s%s",
+    query->timeout_ms, *waiting != '\0' ? ": " : "", waiting);
 }
 
-/* Does what is due; the milliseconds until more is. */
-static int64_t run_clock(struct extip_round *round) {
-  int64_t next = INT64_MAX;
+/* Does what is due. Returns the milliseconds until the next time. */
+static int64_t run_clock(struct extip_loop *loop) {
+  int64_t next = INT64_MAX, now = extip_now();
 
-  for (size_t i = 0; i < round->job_count; i++) {
-    struct extip_job *job = &round->jobs[i];
-    int64_t now = extip_now();
+  for (size_t i = 0; i < loop->query_count; i++) {
+    struct extip_query *query = loop->queries[i];
 
-    if (job->settled) {
+    if (query->settled) {
       continue;
     }
-    if (now >= job->deadline) {
-      time_out(job);
-    } else if (job->tick_at >= 0 && now >= job->tick_at) {
-      job->tick_at = -1;
-      job->driver->tick(job);
+    if (now >= query->deadline) {
+      time_out(query);
+    } else if (query->tick_at >= 0 && now >= query->tick_at) {
+      query->tick_at = -1;
+      query->driver->tick(query);
     }
-    if (!job->settled) {
-      next = job->deadline < next ? job->deadline : next;
-      next = job->tick_at >= 0 && job->tick_at < next ? job->tick_at : next;
+    if (!query->settled) {
+      next = query->deadline < next ? query->deadline : next;
+      next =
+        query->tick_at >= 0 && query->tick_at < next ? query->tick_at : next;
     }
   }
-  next -= extip_now();
-  return next > 0 ? next : 0;
+  return next > now ? next - now : 0;
 }
 
-static void run_transfers(struct extip_round *round) {
+/* True while there are more to come. */
+static bool run_transfers(struct extip_loop *loop) {
   CURLMsg *message;
-  int running;
+  int running = 0;
   int left;
 
-  curl_multi_perform(round->multi, &running);
-  while ((message = curl_multi_info_read(round->multi, &left)) != NULL) {
+  curl_multi_perform(loop->multi, &running);
+  while ((message = curl_multi_info_read(loop->multi, &left)) != NULL) {
     CURLcode code = message->data.result;
-    void *job = NULL;
+    char *private = NULL;
+    struct extip_query *query;
 
     /* The driver may free the handle: MESSAGE is not used after this. */
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &job);
-    if (job != NULL && !((struct extip_job *) job)->settled) {
-      ((struct extip_job *) job)->driver->transferred(job, code);
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+    query = (struct extip_query *) (void *) private;
+    if (query != NULL && !query->settled) {
+      query->driver->transferred(query, code);
     }
   }
+  return running > 0;
 }
 
-static void finish_lookup(
-  struct extip_round *round, struct extip_lookup *lookup) {
-  extip_lookup_read(lookup);
-  for (size_t i = 0; i < round->job_count; i++) {
-    if (round->jobs[i].lookup == lookup) {
-      pass_on_lookup(&round->jobs[i], lookup);
-    }
-  }
-}
-
-static void watch(struct extip_round *round, int fd,
-  struct extip_lookup *lookup, struct extip_job *job) {
-  unsigned at = round->watched_count;
+static void wait_for(struct extip_loop *loop, int fd, struct owner owner) {
+  struct curl_waitfd *waited = &loop->waited[loop->waited_count];
 
   if (fd >= 0) {
-    round->watched[at].fd = fd;
-    round->watched[at].events = CURL_WAIT_POLLIN;
-    round->watched[at].revents = 0;
-    round->owners[at].lookup = lookup;
-    round->owners[at].job = job;
-    round->watched_count++;
+    waited->fd = fd;
+    waited->events = CURL_WAIT_POLLIN;
+    waited->revents = 0;
+    loop->owners[loop->waited_count++] = owner;
   }
 }
 
-/* The descriptors to wait for and whose they are; -1 when there is no memory.
- */
-static int collect(struct extip_round *round) {
-  size_t room = 1 + round->lookup_count + round->job_count;
-  struct curl_waitfd *watched =
-    realloc(round->watched, room * sizeof(*watched));
+/* Collects the descriptors to wait for, and their owners; -1 without memory. */
+static int collect(struct extip_loop *loop) {
+  size_t room = loop->watched_count + loop->lookup_count + loop->query_count;
+  struct curl_waitfd *waited =
+    realloc(loop->waited, (room + 1) * sizeof(*waited));
   struct owner *owners;
 
-  if (watched == NULL) {
+  if (waited == NULL) {
     return -1;
   }
-  round->watched = watched;
-  owners = realloc(round->owners, room * sizeof(*owners));
+  loop->waited = waited;
+  owners = realloc(loop->owners, (room + 1) * sizeof(*owners));
   if (owners == NULL) {
     return -1;
   }
-  round->owners = owners;
-  round->watched_count = 0;
+  loop->owners = owners;
+  loop->waited_count = 0;
 
-  watch(round, round->opts->wake_fd, NULL, NULL);
-  for (size_t i = 0; i < round->lookup_count; i++) {
-    watch(round, extip_lookup_fd(round->lookups[i]), round->lookups[i], NULL);
+  for (size_t i = 0; i < loop->watched_count; i++) {
+    const struct watched *watched = &loop->watched[i];
+
+    wait_for(loop, watched->fd, (struct owner){ .watched = watched });
   }
-  for (size_t i = 0; i < round->job_count; i++) {
-    if (!round->jobs[i].settled) {
-      watch(round, round->jobs[i].fd, NULL, &round->jobs[i]);
-    }
+  for (size_t i = 0; i < loop->lookup_count; i++) {
+    struct extip_lookup *lookup = loop->lookups[i];
+
+    wait_for(loop, extip_lookup_fd(lookup), (struct owner){ .lookup = lookup });
+  }
+  for (size_t i = 0; i < loop->query_count; i++) {
+    struct extip_query *query = loop->queries[i];
+
+    wait_for(loop, query->fd, (struct owner){ .query = query });
   }
   return 0;
 }
 
 /* Waits at most TIMEOUT_MS and does what has become possible. */
-static int wait_and_read(struct extip_round *round, int64_t timeout_ms) {
-  if (collect(round) < 0) {
+static int wait_and_read(struct extip_loop *loop, int64_t timeout_ms) {
+  if (collect(loop) < 0) {
     return -1;
   }
-  if (curl_multi_poll(round->multi, round->watched, round->watched_count,
+  if (curl_multi_poll(loop->multi, loop->waited, loop->waited_count,
         timeout_ms < WAIT_MAX_MS ? (int) timeout_ms : WAIT_MAX_MS,
         NULL) != CURLM_OK) {
     errno = EIO;
     return -1;
   }
-  for (unsigned i = 0; i < round->watched_count; i++) {
-    struct extip_job *job = round->owners[i].job;
+  for (unsigned int i = 0; i < loop->waited_count; i++) {
+    const struct owner *owner = &loop->owners[i];
+    int fd = loop->waited[i].fd;
 
-    if (round->watched[i].revents == 0) {
+    if (loop->waited[i].revents == 0) {
       continue;
     }
-    if (round->owners[i].lookup != NULL) {
-      finish_lookup(round, round->owners[i].lookup);
-    } else if (job == NULL) {
-      round->ended = true;
-    } else if (!job->settled && job->fd == round->watched[i].fd) {
-      job->driver->readable(job);
+    if (owner->watched != NULL && owner->watched->fd == fd) {
+      owner->watched->readable(fd, owner->watched->user);
+    } else if (owner->watched != NULL) {
+      continue;
+    } else if (owner->lookup != NULL) {
+      finish_lookup(loop, owner->lookup);
+    } else if (!owner->query->settled && owner->query->fd == fd) {
+      owner->query->driver->readable(owner->query);
     }
   }
   return 0;
 }
 
-/* What a settled job holds need not wait for the slowest one. */
-static void stop_jobs(struct extip_round *round, bool all) {
-  for (size_t i = 0; i < round->job_count; i++) {
-    struct extip_job *job = &round->jobs[i];
+static bool is_waited_for(
+  const struct extip_loop *loop, const struct extip_lookup *lookup) {
+  for (size_t i = 0; i < loop->query_count; i++) {
+    if (loop->queries[i]->lookup == lookup) {
+      return true;
+    }
+  }
+  return false;
+}
 
-    if ((all || job->settled) && !job->stopped) {
-      job->stopped = true;
-      job->driver->stop(job);
+/* Releases what settled queries hold, and lookups without a query, before the
+ * slowest query is settled; or ALL queries. */
+static void sweep(struct extip_loop *loop, bool all) {
+  size_t queries = loop->query_count, lookups = loop->lookup_count;
+
+  loop->query_count = 0;
+  for (size_t i = 0; i < queries; i++) {
+    struct extip_query *query = loop->queries[i];
+
+    if (all || query->settled) {
+      query->driver->stop(query);
+    } else {
+      loop->queries[loop->query_count++] = query;
+    }
+  }
+
+  loop->lookup_count = 0;
+  for (size_t i = 0; i < lookups; i++) {
+    struct extip_lookup *lookup = loop->lookups[i];
+
+    if (is_waited_for(loop, lookup)) {
+      loop->lookups[loop->lookup_count++] = lookup;
+    } else {
+      extip_lookup_free(lookup);
     }
   }
 }
 
-static int run_loop(struct extip_round *round) {
-  while (round->unsettled > 0 && !round->ended) {
-    int64_t timeout_ms = run_clock(round);
+int extip_loop_turn(struct extip_loop *loop, int64_t timeout_ms) {
+  int64_t next;
+  bool transfers;
 
-    stop_jobs(round, false);
+  sweep(loop, false);
 
-    run_transfers(round);
-    if (round->unsettled == 0 || round->ended) {
-      break;
-    }
-    if (wait_and_read(round, timeout_ms) < 0) {
-      return -1;
-    }
-  }
-  return round->ended ? 1 : 0;
+  /* First, because libcurl has the same deadline, and says less of it. */
+  (void) run_clock(loop);
+  transfers = run_transfers(loop);
+  next = run_clock(loop);
+  next = next < timeout_ms ? next : timeout_ms;
+  next = transfers && next > TRANSFER_MS ? TRANSFER_MS : next;
+
+  /* The caller may have to act on it. */
+  next = loop->settled ? 0 : next;
+  loop->settled = false;
+  sweep(loop, false);
+  return wait_and_read(loop, next);
 }
 
-static int begin(
-  struct extip_round *round, struct extip_query *queries, size_t count) {
-  if (!curl_ready) {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-      errno = ENOMEM;
-      return -1;
+void extip_loop_watch(struct extip_loop *loop, int fd,
+  void (*readable)(int fd, void *user), void *user) {
+  for (size_t i = 0; fd >= 0 && i < EXTIP_WATCHED_MAX; i++) {
+    if (i == loop->watched_count || loop->watched[i].fd < 0) {
+      loop->watched[i] = (struct watched){ fd, readable, user };
+      loop->watched_count += i == loop->watched_count;
+      return;
     }
-    curl_ready = true;
   }
-  round->multi = curl_multi_init();
-  round->jobs = calloc(count > 0 ? count : 1, sizeof(*round->jobs));
-  if (round->multi == NULL || round->jobs == NULL) {
+}
+
+void extip_loop_unwatch(struct extip_loop *loop, int fd) {
+  for (size_t i = 0; fd >= 0 && i < loop->watched_count; i++) {
+    if (loop->watched[i].fd == fd) {
+      loop->watched[i].fd = -1;
+    }
+  }
+}
+
+void extip_loop_ask(struct extip_loop *loop, struct extip_query *query) {
+  struct extip_query **queries;
+
+  /* It may be one that was just settled. */
+  sweep(loop, false);
+  queries = realloc(loop->queries, (loop->query_count + 1) * sizeof(*queries));
+  memset(&query->answer, 0, sizeof(query->answer));
+  query->loop = loop;
+  query->driver = drivers[query->source->kind];
+  query->started = extip_now();
+  query->deadline = query->started + query->timeout_ms;
+  query->settled = false;
+  query->lookup = NULL;
+  query->state = NULL;
+  query->fd = -1;
+  query->tick_at = -1;
+  if (queries == NULL) {
+    extip_query_fail_errno(query, ENOMEM, "query");
+    return;
+  }
+  loop->queries = queries;
+  queries[loop->query_count++] = query;
+  query->driver->start(query);
+}
+
+struct extip_loop *extip_loop_make(void) {
+  struct extip_loop *loop = calloc(1, sizeof(*loop));
+
+  if (loop == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    free(loop);
     errno = ENOMEM;
-    return -1;
+    return NULL;
   }
-  round->start = extip_now();
-  round->job_count = count;
-  round->unsettled = count;
-  for (size_t i = 0; i < count; i++) {
-    struct extip_job *job = &round->jobs[i];
-
-    job->round = round;
-    job->query = &queries[i];
-    job->driver = drivers[queries[i].source->kind];
-    job->deadline = round->start + queries[i].timeout_ms;
-    round->end = job->deadline > round->end ? job->deadline : round->end;
-    job->fd = -1;
-    job->tick_at = -1;
+  loop->multi = curl_multi_init();
+  if (loop->multi == NULL) {
+    extip_loop_free(loop);
+    errno = ENOMEM;
+    return NULL;
   }
-
-  /* Jobs that follow are not started when one of them ends the round. */
-  for (size_t i = 0; i < count && !round->ended; i++) {
-    round->jobs[i].driver->start(&round->jobs[i]);
-  }
-  return 0;
+  return loop;
 }
 
-static void end(struct extip_round *round) {
-  stop_jobs(round, true);
-  for (size_t i = 0; i < round->lookup_count; i++) {
-    extip_lookup_free(round->lookups[i]);
+void extip_loop_free(struct extip_loop *loop) {
+  sweep(loop, true);
+  if (loop->multi != NULL) {
+    curl_multi_cleanup(loop->multi);
   }
-  if (round->multi != NULL) {
-    curl_multi_cleanup(round->multi);
-  }
-  free(round->lookups);
-  free(round->watched);
-  free(round->owners);
-  free(round->jobs);
-}
-
-static void give_up(struct extip_query *queries, size_t count,
-  enum extip_status status, const char *reason) {
-  for (size_t i = 0; i < count; i++) {
-    struct extip_answer *answer = &queries[i].answer;
-
-    memset(answer, 0, sizeof(*answer));
-    answer->status = status;
-    snprintf(answer->reason, sizeof(answer->reason), "%s", reason);
-  }
-}
-
-int extip_round_run(struct extip_query *queries, size_t count,
-  const struct extip_round_opts *opts) {
-  struct extip_round round = { .opts = opts };
-  int result = -1;
-  int saved;
-
-  give_up(queries, count, EXTIP_CANCELLED, "the round ended early");
-  if (begin(&round, queries, count) == 0) {
-    result = run_loop(&round);
-  }
-  saved = errno;
-  end(&round);
-  if (result < 0) {
-    give_up(queries, count, EXTIP_LOCAL, strerror(saved));
-  }
-  errno = saved;
-  return result;
-}
-
-void extip_round_free(void) {
-  if (curl_ready) {
-    curl_global_cleanup();
-    curl_ready = false;
-  }
+  curl_global_cleanup();
+  free(loop->lookups);
+  free(loop->queries);
+  free(loop->waited);
+  free(loop->owners);
+  free(loop);
 }

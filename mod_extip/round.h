@@ -13,7 +13,9 @@
 #define EXTIP_ROUND_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "uri.h"
 
@@ -29,6 +31,8 @@ enum extip_status {
   EXTIP_HTTP,        /* status code other than 200 */
   EXTIP_REDIRECT,    /* redirect that is not followed */
   EXTIP_STUN,        /* STUN error reply */
+  EXTIP_ROUTER,      /* the router refused, with its reason */
+  EXTIP_BEHIND_NAT,  /* the router's own address is private: never to be used */
   EXTIP_MALFORMED,   /* an answer, but not exactly one IPv4 address */
   EXTIP_TOO_BIG,     /* more than is read of any answer */
   EXTIP_LOCAL,       /* the fault is here: bind address, CA file, memory */
@@ -43,61 +47,76 @@ const char *extip_status_name(enum extip_status status);
 
 struct extip_answer {
   enum extip_status status;
-  struct in_addr addr; /* network order; for the first three, else 0 */
-  unsigned latency_ms; /* from the start of the round */
+  struct in_addr addr;           /* network order; for the first three and
+                                  * EXTIP_BEHIND_NAT, else 0 */
+  unsigned int latency_ms;       /* from the start of the query */
   char reason[EXTIP_REASON_MAX]; /* printable ASCII; "" when EXTIP_OK */
 
   /* Who answered: address and port of the last connection or STUN reply.
    * sin_family is 0 where there is none (dns:, if:, never connected). */
   struct sockaddr_in peer;
 
-  /* What the source's name stood for; an answer equal to one of these is
+  /* The addresses of the source's name. An answer that is one of these is
    * EXTIP_OWN_ADDRESS. */
   struct in_addr own[EXTIP_OWN_MAX];
   size_t own_count;
 };
 
-/* One source to ask, and the room for its answer. The caller owns everything a
- * query points at, for the time of the round. */
+/* One source that is asked in one round, with its answer. */
 struct extip_query {
+  /* Set by the caller, who owns what they point at until the query is settled
+   * and the loop is free, has had another turn, or is asked again. */
   const struct extip_source *source;
-  struct in_addr bind; /* ExtIPBind; INADDR_ANY: the kernel's choice */
-  const char *ca_file; /* PEM; NULL: the system's */
-  unsigned timeout_ms; /* from the start of the round, total */
-  void *user;          /* the caller's own */
+  struct in_addr bind;     /* ExtIPBind; INADDR_ANY: the kernel's choice */
+  const char *ca_file;     /* PEM; "": the system's */
+  unsigned int timeout_ms; /* from the start of the query, total */
+  void (*on_settled)(struct extip_query *query); /* may be NULL */
+  void *user;
 
   struct extip_answer answer; /* filled when the query is settled */
-};
 
-struct extip_round_opts {
-  /* When it becomes readable, or is hung up, the round ends: what is not
-   * answered is EXTIP_CANCELLED. Nothing is read from it. -1: none. */
-  int wake_fd;
+  /* The loop's; drivers read them. */
+  struct extip_loop *loop;
+  const struct extip_driver *driver;
+  int64_t started, deadline; /* extip_now() at which it times out */
+  bool settled;
+  const struct extip_lookup *lookup; /* the name waited for, or NULL */
 
-  /* Called once for each query when it is settled, in the order in which that
-   * happens, before extip_round_run() returns. Non-zero ends the round, e.g.
-   * because the quorum is there and nobody need wait for a source that hangs.
-   * Not called for queries that this cancels. NULL: none. */
-  int (*settled)(struct extip_query *query, void *user);
-  void *user;
+  /* The driver's. */
+  void *state;
+  int fd;          /* to be watched for reading, -1: none */
+  int64_t tick_at; /* extip_now() for a call of tick, -1: none */
 };
 
 /*
- * Asks all queries at once and returns when each has its answer, which is no
- * later than the largest timeout_ms: 0, or 1 when opts ended the round early;
- * in both cases every answer is filled. -1 with errno when there is no memory
- * or descriptor to begin with; every answer is then EXTIP_LOCAL.
- *
- * The caller must be a process of one thread (names are resolved in short-lived
- * child processes that are gone at the return, however dead the resolver is);
- * SIGCHLD must not be ignored and nobody else may wait for these children.
- * SIGPIPE should be ignored. Interrupted system calls are taken up again.
+ * The one loop of a process, in which all queries run at the same time. The
+ * process has one thread (names are resolved in short-lived children). SIGCHLD
+ * must not be ignored, and no other code may wait for these children. SIGPIPE
+ * should be ignored. Interrupted system calls are repeated.
  */
-int extip_round_run(struct extip_query *queries, size_t count,
-  const struct extip_round_opts *opts);
+struct extip_loop;
 
-/* Gives back what the first round set up for good (libcurl); for tests and
- * orderly ends. No round after it. */
-void extip_round_free(void);
+/* NULL with errno. There can be one at a time, because it initialises
+ * libcurl. */
+struct extip_loop *extip_loop_make(void);
+
+/* Ends all queries that are under way without settling them. */
+void extip_loop_free(struct extip_loop *loop);
+
+/* Calls READABLE when FD, of EXTIP_WATCHED_MAX at most, can be read, until it
+ * is unwatched, which is before it is closed. */
+#define EXTIP_WATCHED_MAX 8
+void extip_loop_watch(struct extip_loop *loop, int fd,
+  void (*readable)(int fd, void *user), void *user);
+void extip_loop_unwatch(struct extip_loop *loop, int fd);
+
+/* Starts a query, not from within a call by the loop. It is settled at its
+ * timeout at the latest, perhaps before this returns; without memory at once.
+ */
+void extip_loop_ask(struct extip_loop *loop, struct extip_query *query);
+
+/* One turn: does what is due, and waits at most TIMEOUT_MS for more. Returns 0,
+ * or -1 with errno. */
+int extip_loop_turn(struct extip_loop *loop, int64_t timeout_ms);
 
 #endif

@@ -26,7 +26,7 @@ void extip_schedule_failed(
   struct extip_schedule *schedule, int64_t now, uint32_t random) {
   int64_t span = schedule->retry;
 
-  for (unsigned i = 0; i < schedule->failures && span < schedule->refresh;
+  for (unsigned int i = 0; i < schedule->failures && span < schedule->refresh;
        i++) {
     span *= 2;
   }
@@ -39,17 +39,18 @@ void extip_schedule_failed(
   schedule->due = now + jitter(span, 5, random);
 }
 
-void extip_early_request(
-  struct extip_early *early, int64_t now, int64_t delay) {
+void extip_early_request(struct extip_early *early, int64_t now, int64_t delay,
+  int64_t gap, bool doubt) {
   int64_t due = now + delay;
 
-  if (early->granted && due < early->last + EXTIP_EARLY_GAP) {
-    due = early->last + EXTIP_EARLY_GAP;
+  if (early->granted && due < early->last + gap) {
+    due = early->last + gap;
   }
 
   if (!early->wanted || due < early->due) {
     early->due = due;
   }
+  early->doubt = doubt && (early->doubt || !early->wanted);
   early->wanted = true;
 }
 
@@ -62,4 +63,10 @@ bool extip_early_take(struct extip_early *early, int64_t now) {
   early->granted = true;
   early->last = now;
   return true;
+}
+
+void extip_early_refuted(int64_t *gap, int64_t refresh) {
+  int64_t most = refresh > EXTIP_EARLY_GAP ? refresh : EXTIP_EARLY_GAP;
+
+  *gap = *gap < most / 2 ? *gap * 2 : most;
 }

@@ -1,5 +1,5 @@
 /*
- * mod_extip - a session: which address it announces, and to whom it tells it
+ * mod_extip - a session: which address it announces to which client
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -11,16 +11,17 @@
 
 #include "conf.h"
 
+#include "common_clients.h"
+#include "log.h"
 #include "mod_extip.h"
-#include "report.h"
 #include "session.h"
+#include "shared.h"
 
 #define NOTE_ADDRESS "mod_extip.address"
-#define ENV_ADDRESS  "EXTIP_ADDRESS"
 
-/* All that a session keeps. */
+/* The state of a session. */
 static const struct extip_vhost *vhost = NULL;
-static const struct extip_table *table = NULL;
+static bool counted = false; /* with what its client was told */
 static int record = -1;
 static struct in_addr announced = {
   INADDR_ANY
@@ -38,41 +39,29 @@ const pr_netaddr_t *extip_netaddr(pool *p, struct in_addr addr) {
   return na;
 }
 
-/* Reads the record of our quest; where it is can change only when the helper
- * has given it to another, which the key in it tells. */
-static int read_answer(struct extip_table_answer *answer) {
-  const char *key = vhost->quest->key;
+/* Reads the record of this server, whose place can change with each reload of
+ * the daemon. */
+static bool read_answer(struct extip_table_answer *answer) {
+  const struct extip_table *table = extip_shared_view();
 
-  for (int i = 0; i < 2; i++) {
-    if (record >= 0 &&
-        extip_table_read(table->read_fd, (size_t) record, answer) == 0 &&
-        strcmp(answer->key, key) == 0) {
-      return 0;
-    }
-
-    record = extip_table_find(table->read_fd, key);
-    if (record < 0) {
-      return -1;
-    }
+  if (table == NULL) {
+    return false;
   }
 
-  errno = ENOENT;
-  return -1;
+  record = extip_table_find(table, record, vhost->asked, vhost->id);
+  return record >= 0 && extip_table_read(table, (size_t) record, answer);
 }
 
-/* A clock that was set makes the age unknown, in either direction. */
 static bool too_old(const struct extip_table_answer *answer) {
-  int64_t age = time(NULL) - answer->confirmed;
-
-  return vhost->max_age > 0 && (age < 0 ? -age : age) > vhost->max_age;
+  return vhost->max_age > 0 &&
+         extip_moment_age(&answer->confirmed) > vhost->max_age;
 }
 
 static int look_up(struct in_addr *addr) {
   struct extip_table_answer answer;
 
-  if (vhost == NULL || vhost->quest == NULL || table->read_fd < 0 ||
-      read_answer(&answer) < 0 || answer.addr == INADDR_ANY ||
-      too_old(&answer)) {
+  if (vhost == NULL || vhost->discovery == NULL || !read_answer(&answer) ||
+      answer.addr == INADDR_ANY || too_old(&answer)) {
     addr->s_addr = INADDR_ANY;
     errno = ENOENT;
     return -1;
@@ -84,10 +73,10 @@ static int look_up(struct in_addr *addr) {
 
 static void set_note(const char *text) {
   (void) pr_table_remove(session.notes, NOTE_ADDRESS, NULL);
-  (void) pr_env_unset(session.pool, ENV_ADDRESS);
+  (void) pr_env_unset(session.pool, EXTIP_ENV_ADDRESS);
   if (text != NULL) {
     (void) pr_table_add_dup(session.notes, NOTE_ADDRESS, text, 0);
-    (void) pr_env_set(session.pool, ENV_ADDRESS, text);
+    (void) pr_env_set(session.pool, EXTIP_ENV_ADDRESS, text);
   }
 }
 
@@ -122,59 +111,37 @@ int extip_session_address(struct in_addr *addr) {
   return res;
 }
 
-void extip_session_start(
-  const struct extip_plan *plan, const struct extip_table *shared) {
+void extip_session_doubt(struct in_addr addr) {
+  struct in_addr ours;
+
+  if (extip_session_address(&ours) == 0 && addr.s_addr == ours.s_addr) {
+    struct extip_wake wake = { addr.s_addr, (uint32_t) record };
+
+    (void) extip_shared_wake(&wake);
+  }
+}
+
+void extip_session_start(const struct extip_plan *plan) {
   struct in_addr addr;
 
   vhost = extip_plan_find(plan, main_server);
+
+  /* A server that has come after the plan was made (mod_autohost) is answered
+   * as the first one, "server config". */
+  if (vhost == NULL && plan != NULL && plan->vhost_count > 0) {
+    vhost = &plan->vhosts[0];
+  }
+
   if (vhost != NULL && !vhost->engine) {
     vhost = NULL;
   }
 
-  table = shared;
   record = -1;
   (void) look_up(&addr);
   notice(addr, false);
 }
 
 /* Announcing in ProFTPD's own PASV */
-
-/* A client on this side of the NAT: loopback, link-local, RFC 1918 or the
- * shared address space of RFC 6598, and what is like it in IPv6. */
-static bool is_local_client(pool *p) {
-  static const struct {
-    uint32_t net, mask;
-  } nets[] = {
-    { 0x7f000000, 0xff000000 },
-    { 0xa9fe0000, 0xffff0000 },
-    { 0x0a000000, 0xff000000 },
-    { 0xac100000, 0xfff00000 },
-    { 0xc0a80000, 0xffff0000 },
-    { 0x64400000, 0xffc00000 },
-  };
-  const pr_netaddr_t *na = session.c->remote_addr;
-  const struct in6_addr *in6;
-  uint32_t addr;
-
-  if (pr_netaddr_is_v4mappedv6(na) == TRUE) {
-    na = pr_netaddr_v6tov4(p, na);
-  }
-
-  if (pr_netaddr_get_family(na) != AF_INET) {
-    in6 = pr_netaddr_get_inaddr(na);
-    return IN6_IS_ADDR_LOOPBACK(in6) || IN6_IS_ADDR_LINKLOCAL(in6) ||
-           (in6->s6_addr[0] & 0xfe) == 0xfc;
-  }
-
-  addr = ntohl(((const struct in_addr *) pr_netaddr_get_inaddr(na))->s_addr);
-  for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
-    if ((addr & nets[i].mask) == nets[i].net) {
-      return true;
-    }
-  }
-
-  return false;
-}
 
 /* PASV over IPv6 is answered by ProFTPD with what it listens on there. */
 static bool listens_on_ipv4(void) {
@@ -196,7 +163,7 @@ static bool natpasv_answers(cmd_rec *cmd) {
   return res != NULL && MODRET_ISHANDLED(res);
 }
 
-/* One directive whose value is lent to us for the time of a command. */
+/* A directive whose value is replaced for the time of a command. */
 struct loan {
   config_rec *c;
   void *value; /* what was in argv[0] */
@@ -216,7 +183,7 @@ static void give_back(void *data) {
 }
 
 /* ProFTPD's handler takes the address from argv[0] of the first such directive,
- * and writes commas into the text that is cached in it: it gets a copy. */
+ * and writes commas into its cached text. So it gets a copy. */
 static void lend(
   cmd_rec *cmd, const char *directive, const pr_netaddr_t *addr, bool add) {
   struct loan *loan = pcalloc(cmd->pool, sizeof(*loan));
@@ -236,16 +203,36 @@ static void lend(
   register_cleanup2(cmd->pool, loan, give_back);
 }
 
+/* Counts the session, and tells the operator if its client looks like a
+ * proxy. */
+static void count_session(bool local) {
+  struct local_run *run = extip_shared_run();
+
+  if (counted || run == NULL) {
+    return;
+  }
+
+  counted = true;
+  if (clients_look_like_proxy(run, local)) {
+    extip_log(EXTIP_LOG_NOTICE, LOCAL_RUN_NOTICE, LOCAL_RUN_LENGTH,
+      pr_netaddr_get_ipstr(session.c->remote_addr),
+      pr_netaddr_get_ipstr(session.c->local_addr));
+  }
+}
+
 void extip_session_prepare_pasv(cmd_rec *cmd) {
   const pr_netaddr_t *na;
   struct in_addr addr;
   int known = extip_session_address(&addr);
+  bool local;
 
   if (vhost == NULL || !listens_on_ipv4() || natpasv_answers(cmd)) {
     return;
   }
 
-  if (is_local_client(cmd->tmp_pool) && !vhost->announce_to_all) {
+  local = !vhost->announce_to_all && clients_local();
+  count_session(local);
+  if (local) {
     na = session.c->local_addr;
 
   } else if (known == 0) {
@@ -259,4 +246,25 @@ void extip_session_prepare_pasv(cmd_rec *cmd) {
     lend(cmd, "MasqueradeAddress", na, true);
     lend(cmd, "TLSMasqueradeAddress", na, false);
   }
+}
+
+/* ProFTPD replaces a private address in PORT or EPRT by the client's own only
+ * if it has a masquerade address that is not private. */
+void extip_session_prepare_port(cmd_rec *cmd) {
+  const pr_netaddr_t *na;
+  struct in_addr addr;
+
+  if (extip_session_address(&addr) < 0 || !listens_on_ipv4()) {
+    return;
+  }
+
+  na = extip_netaddr(cmd->pool, addr);
+  if (na != NULL) {
+    lend(cmd, "MasqueradeAddress", na, true);
+    lend(cmd, "TLSMasqueradeAddress", na, false);
+  }
+}
+
+bool extip_session_announces_to_all(void) {
+  return vhost != NULL && vhost->announce_to_all;
 }

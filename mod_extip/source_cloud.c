@@ -16,7 +16,7 @@
 
 #include "extract.h"
 #include "http.h"
-#include "job.h"
+#include "driver.h"
 
 struct cloud {
   /* Fetched first, by PUT, where there is a path; goes with the request. */
@@ -53,8 +53,8 @@ static const struct cloud gce = {
   .no_address = "the first interface has no external IPv4 address",
 };
 
-/* Addresses of the Standard SKU, which today are all, are not where those of
- * the Basic SKU were, load balancer or not. */
+/* An address of the Standard SKU, as all are today, is not at the path of the
+ * Basic SKU, whether there is a load balancer or not. */
 static const struct cloud azure = {
   .path = "/metadata/instance/network/interface/0/ipv4/ipAddress/0/"
           "publicIpAddress?api-version=2021-02-01&format=text",
@@ -74,25 +74,40 @@ struct state {
   bool second; /* the second path was asked for */
 };
 
-static void start(struct extip_job *job) {
-  const struct extip_source *source = job->query->source;
+static void start(struct extip_query *query) {
+  const struct extip_source *source = query->source;
   struct state *state = calloc(1, sizeof(*state));
 
   if (state == NULL) {
-    extip_job_fail_errno(job, ENOMEM, "metadata");
+    extip_query_fail_errno(query, ENOMEM, "metadata");
     return;
   }
-  job->state = state;
+  query->state = state;
   state->cloud = source->kind == EXTIP_SOURCE_EC2   ? &ec2
                  : source->kind == EXTIP_SOURCE_GCE ? &gce
                                                     : &azure;
-  extip_job_resolve(job, source->host);
+  extip_query_resolve(query, source->host);
 }
 
-static void ask(struct extip_job *job, const char *method, const char *path,
+/* The address that answered the request before comes first: libcurl 8.14 gives
+ * a silent one before it all the time that is left when that is little. */
+static void put_answered_first(const struct extip_query *query) {
+  const struct sockaddr_in *peer = &query->answer.peer;
+  struct state *state = query->state;
+
+  for (size_t i = 1; i < state->addr_count; i++) {
+    if (peer->sin_family == AF_INET &&
+        state->addrs[i].s_addr == peer->sin_addr.s_addr) {
+      state->addrs[i] = state->addrs[0];
+      state->addrs[0] = peer->sin_addr;
+    }
+  }
+}
+
+static void ask(struct extip_query *query, const char *method, const char *path,
   const char *header) {
-  const struct extip_source *source = job->query->source;
-  struct state *state = job->state;
+  const struct extip_source *source = query->source;
+  struct state *state = query->state;
   char *headers[] = { (char *) header };
   struct extip_http_request request = {
     .method = method,
@@ -104,44 +119,47 @@ static void ask(struct extip_job *job, const char *method, const char *path,
     .header_count = 1,
   };
 
-  extip_http_ask(&state->http, job, &request, state->addrs, state->addr_count);
+  put_answered_first(query);
+  extip_http_ask(
+    &state->http, query, &request, state->addrs, state->addr_count);
 }
 
 static void resolved(
-  struct extip_job *job, const struct in_addr *addrs, size_t count) {
-  struct state *state = job->state;
+  struct extip_query *query, const struct in_addr *addrs, size_t count) {
+  struct state *state = query->state;
   const struct cloud *cloud = state->cloud;
 
   memcpy(state->addrs, addrs, count * sizeof(*addrs));
   state->addr_count = count;
   for (size_t i = 0; i < count; i++) {
-    extip_job_own(job, addrs[i]);
+    extip_query_own(query, addrs[i]);
   }
   if (cloud->token_path != NULL) {
-    ask(job, "PUT", cloud->token_path, cloud->token_request);
+    ask(query, "PUT", cloud->token_path, cloud->token_request);
   } else {
-    ask(job, "GET", cloud->path, cloud->header);
+    ask(query, "GET", cloud->path, cloud->header);
   }
 }
 
-static void take_token(struct extip_job *job) {
-  struct state *state = job->state;
+static void take_token(struct extip_query *query) {
+  struct state *state = query->state;
   const struct cloud *cloud = state->cloud;
   const struct extip_http *http = &state->http;
 
   for (size_t i = 0; i < http->body_len; i++) {
     if (http->body[i] <= 0x20 || http->body[i] >= 0x7f) {
-      extip_job_fail(job, EXTIP_MALFORMED, "the token is not one");
+      extip_query_fail(
+        query, EXTIP_MALFORMED, "the reply to the PUT is not a token");
       return;
     }
   }
   if (asprintf(&state->token, "%s: %.*s", cloud->token_header,
         (int) http->body_len, http->body) < 0) {
     state->token = NULL;
-    extip_job_fail_errno(job, ENOMEM, "metadata");
+    extip_query_fail_errno(query, ENOMEM, "metadata");
     return;
   }
-  ask(job, "GET", cloud->path, state->token);
+  ask(query, "GET", cloud->path, state->token);
 }
 
 /* Whether LINE is one of the reply's headers, in any case of letters. */
@@ -165,9 +183,9 @@ static bool has_header(const struct extip_http *http, const char *line) {
   return false;
 }
 
-/* The address in the reply; -1 with WHY. */
-static int extract(
-  const struct state *state, struct in_addr *addr, char *why, size_t whysz) {
+/* The address in the reply; -1 with REASON. */
+static int extract(const struct state *state, struct in_addr *addr,
+  char *reason, size_t reason_size) {
   const struct extip_http *http = &state->http;
   const struct extip_extract_input input = { http->head, http->head_len,
     http->body, http->body_len };
@@ -176,76 +194,76 @@ static int extract(
   if (state->second) {
     how.kind = EXTIP_EXTRACT_JSON;
     how.arg = state->cloud->there;
-    if (extip_extract_run(&how, &input, addr, why, whysz) == 0) {
-      snprintf(why, whysz, "more than one public address");
+    if (extip_extract_run(&how, &input, addr, reason, reason_size) == 0) {
+      snprintf(reason, reason_size, "more than one public address");
       return -1;
     }
     how.arg = state->cloud->here;
   }
-  return extip_extract_run(&how, &input, addr, why, whysz);
+  return extip_extract_run(&how, &input, addr, reason, reason_size);
 }
 
-static void take_address(struct extip_job *job) {
-  struct state *state = job->state;
+static void take_address(struct extip_query *query) {
+  struct state *state = query->state;
   const struct cloud *cloud = state->cloud;
   const struct extip_http *http = &state->http;
   bool none =
     http->status == 404 || (http->status == 200 && http->body_len == 0);
   struct in_addr addr;
-  char why[EXTIP_REASON_MAX];
+  char reason[EXTIP_REASON_MAX];
 
   if (none && cloud->second_path != NULL && !state->second) {
     state->second = true;
-    ask(job, "GET", cloud->second_path, cloud->header);
+    ask(query, "GET", cloud->second_path, cloud->header);
   } else if (none) {
-    extip_job_fail(
-      job, EXTIP_HTTP, "HTTP status %ld: %s", http->status, cloud->no_address);
+    extip_query_fail(query, EXTIP_HTTP, "HTTP status %ld: %s", http->status,
+      cloud->no_address);
   } else if (http->status != 200) {
-    extip_http_fail_status(http, job);
-  } else if (extract(state, &addr, why, sizeof(why)) < 0) {
-    extip_job_fail(job, EXTIP_MALFORMED, "%s", why);
+    extip_http_fail_status(http, query);
+  } else if (extract(state, &addr, reason, sizeof(reason)) < 0) {
+    extip_query_fail(query, EXTIP_MALFORMED, "%s", reason);
   } else {
-    extip_job_answer(job, addr);
+    extip_query_answer(query, addr);
   }
 }
 
-static void transferred(struct extip_job *job, CURLcode code) {
-  struct state *state = job->state;
+static void transferred(struct extip_query *query, CURLcode code) {
+  struct state *state = query->state;
   const struct cloud *cloud = state->cloud;
   const struct extip_http *http = &state->http;
 
-  if (!extip_http_received(&state->http, job, code)) {
+  if (!extip_http_received(&state->http, query, code)) {
     return;
   }
   if (cloud->mark != NULL && !has_header(http, cloud->mark)) {
-    extip_job_fail(
-      job, EXTIP_MALFORMED, "no header \"%s\" in the reply", cloud->mark);
+    extip_query_fail(
+      query, EXTIP_MALFORMED, "no header \"%s\" in the reply", cloud->mark);
   } else if (cloud->token_path == NULL || state->token != NULL) {
-    take_address(job);
+    take_address(query);
   } else if (http->status == 200) {
-    take_token(job);
+    take_token(query);
   } else {
-    extip_job_fail(
-      job, EXTIP_HTTP, "HTTP status %ld for the token", http->status);
+    extip_query_fail(
+      query, EXTIP_HTTP, "HTTP status %ld for the token", http->status);
   }
 }
 
-static void waiting(struct extip_job *job, char *buf, size_t bufsz) {
-  const struct state *state = job->state;
+static void waiting(struct extip_query *query, char *buf, size_t bufsz) {
+  const struct state *state = query->state;
 
   extip_transfer_waiting(&state->http.transfer, buf, bufsz);
 }
 
-static void stop(struct extip_job *job) {
-  struct state *state = job->state;
+static void stop(struct extip_query *query) {
+  struct state *state = query->state;
 
   if (state == NULL) {
     return;
   }
-  extip_http_free(&state->http, job);
+  extip_http_free(&state->http, query);
   free(state->token);
   free(state);
-  job->state = NULL;
+  query->state = NULL;
 }
 
 const struct extip_driver extip_cloud_driver = {

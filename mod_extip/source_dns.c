@@ -8,24 +8,24 @@
  * program with OpenSSL, and distribute the resulting executable, without
  * including the source code for OpenSSL in the source distribution.
  */
-#include "job.h"
+#include "driver.h"
 
-static void start(struct extip_job *job) {
-  extip_job_resolve(job, job->query->source->host);
+static void start(struct extip_query *query) {
+  extip_query_resolve(query, query->source->host);
 }
 
 static void resolved(
-  struct extip_job *job, const struct in_addr *addrs, size_t count) {
+  struct extip_query *query, const struct in_addr *addrs, size_t count) {
   if (count > 1) {
-    extip_job_fail(
-      job, EXTIP_MALFORMED, "the name has %zu IPv4 addresses", count);
+    extip_query_fail(
+      query, EXTIP_MALFORMED, "the name has %zu IPv4 addresses", count);
     return;
   }
-  extip_job_answer(job, addrs[0]);
+  extip_query_answer(query, addrs[0]);
 }
 
-static void stop(struct extip_job *job) {
-  (void) job;
+static void stop(struct extip_query *query) {
+  (void) query;
 }
 
 const struct extip_driver extip_dns_driver = {

@@ -17,13 +17,10 @@
 #include "extract.h"
 #include "http.h"
 #include "ipv4.h"
-#include "job.h"
+#include "driver.h"
 #include "printable.h"
 
 #define REDIRECTS_MAX 3
-
-#define HOST_CHARS \
-  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 struct state {
   struct extip_http http;
@@ -31,14 +28,14 @@ struct state {
   char *host;         /* of the present hop, without a last dot */
   char *path;
   uint16_t port;
-  unsigned redirects;
+  unsigned int redirects;
 };
 
 /* Whether the present hop is still the host that the operator named, which
  * alone gets the source's credentials and headers. */
-static bool at_home(const struct extip_job *job) {
-  const struct extip_source *source = job->query->source;
-  const struct state *state = job->state;
+static bool at_home(const struct extip_query *query) {
+  const struct extip_source *source = query->source;
+  const struct state *state = query->state;
   size_t len = strlen(state->host);
 
   return state->port == source->port &&
@@ -46,12 +43,12 @@ static bool at_home(const struct extip_job *job) {
          (source->host[len] == '\0' || strcmp(source->host + len, ".") == 0);
 }
 
-static void start(struct extip_job *job) {
-  const struct extip_source *source = job->query->source;
+static void start(struct extip_query *query) {
+  const struct extip_source *source = query->source;
   struct state *state = calloc(1, sizeof(*state));
   size_t len = strlen(source->host);
 
-  job->state = state;
+  query->state = state;
   if (state != NULL) {
     state->scheme = source->kind == EXTIP_SOURCE_HTTPS ? "https" : "http";
     state->port = source->port;
@@ -60,16 +57,16 @@ static void start(struct extip_job *job) {
       strndup(source->host, source->host[len - 1] == '.' ? len - 1 : len);
   }
   if (state == NULL || state->path == NULL || state->host == NULL) {
-    extip_job_fail_errno(job, ENOMEM, "HTTP");
+    extip_query_fail_errno(query, ENOMEM, "HTTP");
     return;
   }
-  extip_job_resolve(job, source->host);
+  extip_query_resolve(query, source->host);
 }
 
 static void resolved(
-  struct extip_job *job, const struct in_addr *addrs, size_t count) {
-  const struct extip_source *source = job->query->source;
-  struct state *state = job->state;
+  struct extip_query *query, const struct in_addr *addrs, size_t count) {
+  const struct extip_source *source = query->source;
+  struct state *state = query->state;
   struct extip_http_request request = {
     .method = "GET",
     .scheme = state->scheme,
@@ -79,24 +76,25 @@ static void resolved(
   };
 
   for (size_t i = 0; i < count && state->redirects > 0; i++) {
-    if (!extip_job_may_follow(job, addrs[i])) {
+    if (!extip_query_may_follow(query, addrs[i])) {
       return;
     }
   }
   for (size_t i = 0; i < count; i++) {
-    extip_job_own(job, addrs[i]);
+    extip_query_own(query, addrs[i]);
   }
-  if (at_home(job)) {
+  if (at_home(query)) {
     request.user = source->user;
     request.password = source->password;
     request.headers = source->headers;
     request.header_count = source->header_count;
   }
-  extip_http_ask(&state->http, job, &request, addrs, count);
+  extip_http_ask(&state->http, query, &request, addrs, count);
 }
 
 /* Moves the string that libcurl made to *TO, for free(3). */
-static bool take_part(CURLU *url, CURLUPart part, unsigned flags, char **to) {
+static bool take_part(
+  CURLU *url, CURLUPart part, unsigned int flags, char **to) {
   char *text = NULL;
 
   if (curl_url_get(url, part, &text, flags) != CURLUE_OK) {
@@ -125,10 +123,7 @@ static const char *take_host(struct state *state, CURLU *url) {
   if (len > 0 && state->host[len - 1] == '.') {
     state->host[--len] = '\0';
   }
-  if (len == 0 || strspn(state->host, HOST_CHARS) != len) {
-    return "neither an IPv4 address nor an ASCII name";
-  }
-  return NULL;
+  return extip_host_check(state->host, len);
 }
 
 /* Path and query of URL; NULL, or why it is not followed. */
@@ -156,7 +151,7 @@ static const char *take_path(struct state *state, CURLU *url) {
 /* Makes the state's hop that of URL; NULL, or why it is not followed. */
 static const char *take_hop(struct state *state, CURLU *url) {
   char *part = NULL;
-  const char *fault;
+  const char *reason;
   bool same_scheme = take_part(url, CURLUPART_SCHEME, 0, &part) &&
                      strcasecmp(part, state->scheme) == 0;
   bool credentials = take_part(url, CURLUPART_USER, 0, &part);
@@ -166,35 +161,36 @@ static const char *take_hop(struct state *state, CURLU *url) {
     return "another scheme";
   }
   if (credentials) {
-    return "credentials in it";
+    return "it contains credentials";
   }
-  fault = take_host(state, url);
-  return fault != NULL ? fault : take_path(state, url);
+  reason = take_host(state, url);
+  return reason != NULL ? reason : take_path(state, url);
 }
 
-static void follow(struct extip_job *job, const char *location) {
-  struct state *state = job->state;
+static void follow(struct extip_query *query, const char *location) {
+  struct state *state = query->state;
   CURLU *url;
-  const char *fault = "not a URL";
+  const char *reason = "not a URL";
   char shown[80];
 
   if (++state->redirects > REDIRECTS_MAX) {
-    extip_job_fail(
-      job, EXTIP_REDIRECT, "more than %d redirects", REDIRECTS_MAX);
+    extip_query_fail(
+      query, EXTIP_REDIRECT, "more than %d redirects", REDIRECTS_MAX);
     return;
   }
   url = curl_url();
   if (url != NULL && curl_url_set(url, CURLUPART_URL, location,
                        CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK) {
-    fault = take_hop(state, url);
+    reason = take_hop(state, url);
   }
   curl_url_cleanup(url);
-  if (fault != NULL) {
+  if (reason != NULL) {
     extip_source_redact(location, shown, sizeof(shown));
-    extip_job_fail(job, EXTIP_REDIRECT, "redirect to '%s': %s", shown, fault);
+    extip_query_fail(
+      query, EXTIP_REDIRECT, "redirect to '%s': %s", shown, reason);
     return;
   }
-  extip_job_resolve(job, state->host);
+  extip_query_resolve(query, state->host);
 }
 
 static bool is_redirect(long status) {
@@ -202,44 +198,44 @@ static bool is_redirect(long status) {
          status == 308;
 }
 
-static void transferred(struct extip_job *job, CURLcode code) {
-  struct state *state = job->state;
+static void transferred(struct extip_query *query, CURLcode code) {
+  struct state *state = query->state;
   struct extip_http *http = &state->http;
   struct extip_extract_input input = { http->head, http->head_len, http->body,
     http->body_len };
   struct in_addr addr;
-  char why[EXTIP_REASON_MAX];
+  char reason[EXTIP_REASON_MAX];
   char *location = NULL;
 
-  if (!extip_http_received(http, job, code)) {
+  if (!extip_http_received(http, query, code)) {
     return;
   }
   curl_easy_getinfo(http->transfer.easy, CURLINFO_REDIRECT_URL, &location);
   if (is_redirect(http->status) && location != NULL) {
-    follow(job, location);
+    follow(query, location);
   } else if (http->status != 200) {
-    extip_http_fail_status(http, job);
-  } else if (extip_extract_run(&job->query->source->extract, &input, &addr, why,
-               sizeof(why)) < 0) {
-    extip_job_fail(job, EXTIP_MALFORMED, "%s", why);
+    extip_http_fail_status(http, query);
+  } else if (extip_extract_run(&query->source->extract, &input, &addr, reason,
+               sizeof(reason)) < 0) {
+    extip_query_fail(query, EXTIP_MALFORMED, "%s", reason);
   } else {
-    extip_job_answer(job, addr);
+    extip_query_answer(query, addr);
   }
 }
 
-static void waiting(struct extip_job *job, char *buf, size_t bufsz) {
-  const struct state *state = job->state;
+static void waiting(struct extip_query *query, char *buf, size_t bufsz) {
+  const struct state *state = query->state;
 
   extip_transfer_waiting(&state->http.transfer, buf, bufsz);
 }
 
-static void stop(struct extip_job *job) {
-  struct state *state = job->state;
+static void stop(struct extip_query *query) {
+  struct state *state = query->state;
 
   if (state == NULL) {
     return;
   }
-  extip_http_free(&state->http, job);
+  extip_http_free(&state->http, query);
   free(state->host);
   free(state->path);
   free(state);

@@ -13,15 +13,15 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "job.h"
+#include "driver.h"
 #include "special.h"
 
 /*
  * An interface with one IPv4 address gives that, one with several gives the
  * only one that is globally reachable: a public alias beside a private address.
  */
-static void start(struct extip_job *job) {
-  const char *name = job->query->source->host;
+static void start(struct extip_query *query) {
+  const char *name = query->source->host;
   struct in_addr first = { 0 };
   struct in_addr global = { 0 };
   size_t count = 0;
@@ -29,7 +29,7 @@ static void start(struct extip_job *job) {
   struct ifaddrs *list;
 
   if (getifaddrs(&list) < 0) {
-    extip_job_fail_errno(job, errno, "getifaddrs");
+    extip_query_fail_errno(query, errno, "getifaddrs");
     return;
   }
   for (const struct ifaddrs *ifa = list; ifa != NULL; ifa = ifa->ifa_next) {
@@ -51,21 +51,21 @@ static void start(struct extip_job *job) {
   freeifaddrs(list);
 
   if (globals == 1) {
-    extip_job_answer(job, global);
+    extip_query_answer(query, global);
   } else if (count == 1) {
-    extip_job_answer(job, first);
+    extip_query_answer(query, first);
   } else if (count == 0) {
-    extip_job_fail(job, EXTIP_LOCAL, "interface '%s' %s", name,
+    extip_query_fail(query, EXTIP_LOCAL, "interface '%s' %s", name,
       if_nametoindex(name) != 0 ? "has no IPv4 address" : "does not exist");
   } else {
-    extip_job_fail(job, EXTIP_MALFORMED,
+    extip_query_fail(query, EXTIP_MALFORMED,
       "interface '%s' has %zu IPv4 addresses, %zu of them public", name, count,
       globals);
   }
 }
 
-static void stop(struct extip_job *job) {
-  (void) job;
+static void stop(struct extip_query *query) {
+  (void) query;
 }
 
 const struct extip_driver extip_if_driver = {

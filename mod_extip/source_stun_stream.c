@@ -9,12 +9,11 @@
  * including the source code for OpenSSL in the source distribution.
  */
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "job.h"
+#include "driver.h"
 #include "stun.h"
 #include "transfer.h"
 
@@ -32,24 +31,24 @@ struct state {
   size_t len; /* bytes in BUF */
 };
 
-static void start(struct extip_job *job) {
+static void start(struct extip_query *query) {
   struct state *state = calloc(1, sizeof(*state));
 
   if (state == NULL) {
-    extip_job_fail_errno(job, ENOMEM, "STUN");
+    extip_query_fail_errno(query, ENOMEM, "STUN");
     return;
   }
-  job->state = state;
-  state->port = job->query->source->port;
-  extip_job_resolve(job, job->query->source->host);
+  query->state = state;
+  state->port = query->source->port;
+  extip_query_resolve(query, query->source->host);
 }
 
 /* For TLS the name to be verified stays the operator's, also on an alternate
  * server (RFC 8489 10). */
 static void connect_to(
-  struct extip_job *job, const struct in_addr *addrs, size_t count) {
-  const struct extip_source *source = job->query->source;
-  struct state *state = job->state;
+  struct extip_query *query, const struct in_addr *addrs, size_t count) {
+  const struct extip_source *source = query->source;
+  struct state *state = query->state;
   size_t host_len = strlen(source->host);
   char host[256];
   char url[300];
@@ -68,13 +67,13 @@ static void connect_to(
   snprintf(url, sizeof(url), "%s://%s:%u/",
     source->kind == EXTIP_SOURCE_STUNS ? "https" : "http", host, state->port);
   for (size_t i = 0; i < count; i++) {
-    extip_job_own(job, addrs[i]);
+    extip_query_own(query, addrs[i]);
   }
-  if (RAND_bytes(state->id, sizeof(state->id)) != 1) {
-    extip_job_fail(job, EXTIP_LOCAL, "no random transaction id");
+  if (!extip_stun_new_id(state->id)) {
+    extip_query_fail(query, EXTIP_LOCAL, "no random transaction id");
     return;
   }
-  if (extip_transfer_init(&state->transfer, job, &target) < 0) {
+  if (extip_transfer_init(&state->transfer, query, &target) < 0) {
     return;
   }
   if (curl_easy_setopt(state->transfer.easy, CURLOPT_CONNECT_ONLY, 1L) !=
@@ -83,57 +82,57 @@ static void connect_to(
         CURLE_OK ||
       curl_easy_setopt(state->transfer.easy, CURLOPT_SSL_ENABLE_ALPN, 0L) !=
         CURLE_OK) {
-    extip_job_fail(job, EXTIP_LOCAL, "cannot set up a connection");
+    extip_query_fail(query, EXTIP_LOCAL, "cannot set up a connection");
     return;
   }
-  extip_transfer_go(&state->transfer, job);
+  extip_transfer_go(&state->transfer, query);
 }
 
-static void disconnect(struct extip_job *job) {
-  struct state *state = job->state;
+static void disconnect(struct extip_query *query) {
+  struct state *state = query->state;
 
-  job->fd = -1; /* libcurl's */
-  job->tick_at = -1;
-  extip_transfer_free(&state->transfer, job);
+  query->fd = -1; /* libcurl's */
+  query->tick_at = -1;
+  extip_transfer_free(&state->transfer, query);
   state->asked = false;
   state->len = 0;
 }
 
 static void follow(
-  struct extip_job *job, const struct extip_stun_reply *reply) {
-  struct state *state = job->state;
+  struct extip_query *query, const struct extip_stun_reply *reply) {
+  struct state *state = query->state;
 
   if (state->redirected || reply->port == 0) {
-    extip_job_fail(job, EXTIP_STUN, "sent on to %s",
+    extip_query_fail(query, EXTIP_STUN, "redirected to %s",
       state->redirected ? "another server twice" : "port 0");
     return;
   }
-  if (!extip_job_may_follow(job, reply->addr)) {
+  if (!extip_query_may_follow(query, reply->addr)) {
     return;
   }
   state->redirected = true;
   state->port = reply->port;
-  disconnect(job);
-  connect_to(job, &reply->addr, 1);
+  disconnect(query);
+  connect_to(query, &reply->addr, 1);
 }
 
-static void judge(struct extip_job *job) {
-  struct state *state = job->state;
+static void judge(struct extip_query *query) {
+  struct state *state = query->state;
   struct extip_stun_reply reply;
 
   switch (extip_stun_parse(state->buf, state->len, state->id, &reply)) {
     case EXTIP_STUN_ADDRESS:
-      extip_job_answer(job, reply.addr);
+      extip_query_answer(query, reply.addr);
       break;
     case EXTIP_STUN_ALTERNATE:
-      follow(job, &reply);
+      follow(query, &reply);
       break;
     case EXTIP_STUN_ERROR:
-      extip_job_fail(job, EXTIP_STUN, "%s", reply.why);
+      extip_query_fail(query, EXTIP_STUN, "%s", reply.reason);
       break;
     default:
-      /* A stream has nobody else's messages to wait through. */
-      extip_job_fail(job, EXTIP_MALFORMED, "%s", reply.why);
+      /* On a stream nobody else's messages come in between. */
+      extip_query_fail(query, EXTIP_MALFORMED, "%s", reply.reason);
   }
 }
 
@@ -151,8 +150,8 @@ static long missing(const struct state *state) {
   return (long) (whole - state->len);
 }
 
-static void readable(struct extip_job *job) {
-  struct state *state = job->state;
+static void readable(struct extip_query *query) {
+  struct state *state = query->state;
   long wanted;
 
   while ((wanted = missing(state)) > 0) {
@@ -164,26 +163,25 @@ static void readable(struct extip_job *job) {
       return;
     }
     if (code != CURLE_OK) {
-      extip_transfer_fail(&state->transfer, job, code);
+      extip_transfer_fail(&state->transfer, query, code);
       return;
     }
     if (got == 0) {
-      extip_job_fail(job, EXTIP_UNREACHABLE,
-        "closed before the reply was "
-        "complete");
+      extip_query_fail(
+        query, EXTIP_UNREACHABLE, "closed before the reply was complete");
       return;
     }
     state->len += got;
   }
   if (wanted < 0) {
-    extip_job_fail(job, EXTIP_MALFORMED, "not a STUN message");
+    extip_query_fail(query, EXTIP_MALFORMED, "not a STUN message");
     return;
   }
-  judge(job);
+  judge(query);
 }
 
-static void transmit(struct extip_job *job) {
-  struct state *state = job->state;
+static void transmit(struct extip_query *query) {
+  struct state *state = query->state;
   unsigned char request[EXTIP_STUN_REQUEST_SIZE];
   size_t sent = 0;
   CURLcode code;
@@ -191,34 +189,34 @@ static void transmit(struct extip_job *job) {
   extip_stun_request(request, state->id);
   code = curl_easy_send(state->transfer.easy, request, sizeof(request), &sent);
   if (code == CURLE_AGAIN) {
-    job->tick_at = extip_now() + SEND_AGAIN_MS;
+    query->tick_at = extip_now() + SEND_AGAIN_MS;
   } else if (code != CURLE_OK) {
-    extip_transfer_fail(&state->transfer, job, code);
+    extip_transfer_fail(&state->transfer, query, code);
   } else if (sent != sizeof(request)) {
-    extip_job_fail(job, EXTIP_UNREACHABLE, "cannot send 20 bytes at once");
+    extip_query_fail(query, EXTIP_UNREACHABLE, "cannot send 20 bytes at once");
   } else {
     state->asked = true;
   }
 }
 
-static void transferred(struct extip_job *job, CURLcode code) {
-  struct state *state = job->state;
+static void transferred(struct extip_query *query, CURLcode code) {
+  struct state *state = query->state;
   curl_socket_t fd = CURL_SOCKET_BAD;
 
-  extip_transfer_note_peer(&state->transfer, job);
+  extip_transfer_note_peer(&state->transfer, query);
   if (code == CURLE_OK) {
     code = curl_easy_getinfo(state->transfer.easy, CURLINFO_ACTIVESOCKET, &fd);
   }
   if (code != CURLE_OK) {
-    extip_transfer_fail(&state->transfer, job, code);
+    extip_transfer_fail(&state->transfer, query, code);
     return;
   }
-  job->fd = fd;
-  transmit(job);
+  query->fd = fd;
+  transmit(query);
 }
 
-static void waiting(struct extip_job *job, char *buf, size_t bufsz) {
-  const struct state *state = job->state;
+static void waiting(struct extip_query *query, char *buf, size_t bufsz) {
+  const struct state *state = query->state;
 
   if (state->asked) {
     snprintf(buf, bufsz, "connected, but %s",
@@ -228,11 +226,11 @@ static void waiting(struct extip_job *job, char *buf, size_t bufsz) {
   }
 }
 
-static void stop(struct extip_job *job) {
-  if (job->state != NULL) {
-    disconnect(job);
-    free(job->state);
-    job->state = NULL;
+static void stop(struct extip_query *query) {
+  if (query->state != NULL) {
+    disconnect(query);
+    free(query->state);
+    query->state = NULL;
   }
 }
 

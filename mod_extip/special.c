@@ -16,9 +16,9 @@
 #include "special.h"
 
 struct block {
-  uint32_t net;    /* host order */
-  unsigned prefix; /* length in bits, 1-32 */
-  bool global;     /* the registry's "Globally Reachable" */
+  uint32_t net;        /* host order */
+  unsigned int prefix; /* length in bits, 1-32 */
+  bool global;         /* the registry's "Globally Reachable" */
   const char *name;
 };
 
@@ -55,16 +55,16 @@ static const struct block blocks[] = {
   { 0xf0000000, 4, false, "RFC 1112 reserved" },
 };
 
-bool extip_is_global(struct in_addr addr, const char **why) {
+bool extip_is_global(struct in_addr addr, const char **reason) {
   uint32_t host = ntohl(addr.s_addr);
 
   for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
     const struct block *block = &blocks[i];
-    unsigned shift = 32 - block->prefix;
+    unsigned int shift = 32 - block->prefix;
 
     if (host >> shift == block->net >> shift) {
-      if (!block->global && why != NULL) {
-        *why = block->name;
+      if (!block->global && reason != NULL) {
+        *reason = block->name;
       }
       return block->global;
     }

@@ -18,9 +18,9 @@
 /*
  * True when ADDR (network order) can be reached from anywhere on the Internet,
  * according to the IANA IPv4 Special-Purpose Address Registry (RFC 6890 and its
- * updates) and to the multicast and reserved blocks. When it is false and WHY
- * is not NULL, *WHY is a constant such as "RFC 1918 private".
+ * updates) and to the multicast and reserved blocks. When it is false and
+ * REASON is not NULL, *REASON is a constant such as "RFC 1918 private".
  */
-bool extip_is_global(struct in_addr addr, const char **why);
+bool extip_is_global(struct in_addr addr, const char **reason);
 
 #endif

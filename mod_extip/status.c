@@ -10,36 +10,15 @@
  */
 
 #include <arpa/inet.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "printable.h"
 #include "status.h"
 
-#define LINE_SIZE   300
-#define PACKED_SIZE 900
-#define WORD_SIZE   200 /* of one text within a line */
+#define WORD_SIZE 200 /* of one text within a line */
 
-struct out {
-  extip_line line;
-  void *user;
-
-  char packed[PACKED_SIZE]; /* a line of JSON before it is full */
-  size_t packed_len;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(
-  const struct out *out, const char *fmt, ...) {
-  char text[LINE_SIZE];
-  va_list args;
-
-  va_start(args, fmt);
-  vsnprintf(text, sizeof(text), fmt, args);
-  va_end(args);
-  out->line(out->user, text);
-}
+/* What goes on in the next line begins below the values. */
+#define INDENT 14
 
 static const char *show_addr(uint32_t addr, char *buf) {
   struct in_addr in = { .s_addr = addr };
@@ -48,210 +27,116 @@ static const char *show_addr(uint32_t addr, char *buf) {
                             : inet_ntop(AF_INET, &in, buf, INET_ADDRSTRLEN);
 }
 
-/* "2026-11-21 03:04:05 (1h 2m ago)" */
-static const char *show_time(
-  int64_t when, int64_t now, char *buf, size_t bufsz) {
-  char date[32];
-  time_t seconds = (time_t) when;
-  int64_t away = when > now ? when - now : now - when;
-  struct tm tm;
-  int len;
-
-  if (when == 0 || localtime_r(&seconds, &tm) == NULL) {
-    return "never";
-  }
-
-  (void) strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-  len = snprintf(buf, bufsz, "%s (%s", date, when > now ? "in " : "");
-  if (away >= 3600) {
-    len += snprintf(
-      buf + len, bufsz - (size_t) len, "%lldh ", (long long) (away / 3600));
-  }
-
-  if (away >= 60) {
-    len += snprintf(
-      buf + len, bufsz - (size_t) len, "%lldm ", (long long) (away / 60 % 60));
-  }
-
-  (void) snprintf(buf + len, bufsz - (size_t) len, "%llds%s)",
-    (long long) (away % 60), when > now ? "" : " ago");
-  return buf;
-}
-
-static void put_source(
-  const struct out *out, const struct extip_table_source *source, int64_t now) {
+static void put_source(const struct report *out,
+  const struct extip_table_source *source, int64_t now) {
   char text[WORD_SIZE], reason[WORD_SIZE], status[sizeof(source->status)];
-  char when[64], addr[INET_ADDRSTRLEN];
+  char when[REPORT_TIME_SIZE], addr[INET_ADDRSTRLEN];
 
   extip_printable(text, sizeof(text), source->text, strlen(source->text));
   extip_printable(
     reason, sizeof(reason), source->reason, strlen(source->reason));
   extip_printable(
     status, sizeof(status), source->status, strlen(source->status));
-  put(out, "  %-11s %-15s %5u ms  %s", status[0] != '\0' ? status : "not asked",
-    show_addr(source->addr, addr), source->latency_ms, text);
+  report_put(out, 2 * INDENT, "  %-11s %-15s %5u ms  %s",
+    status[0] != '\0' ? status : "not asked", show_addr(source->addr, addr),
+    source->latency_ms, text);
   if (reason[0] != '\0') {
-    put(out, "              %s", reason);
-    put(out, "              last answer %s",
-      show_time(source->answered, now, when, sizeof(when)));
+    report_put(out, INDENT, "%*s%s", INDENT, "", reason);
+    report_put(out, INDENT, "%*slast answer %s", INDENT, "",
+      report_time(source->answered, now, when));
   }
 }
 
-void extip_status_text(const struct extip_table_answer *answer,
-  const struct extip_table_status *status, int64_t now, extip_line line,
-  void *user) {
-  struct out out = { .line = line, .user = user };
-  char key[WORD_SIZE], when[64], addr[INET_ADDRSTRLEN];
+int64_t extip_status_withdrawn(const struct extip_record *whole, int64_t now) {
+  int64_t age = now - whole->answer.confirmed.wall;
 
-  extip_printable(key, sizeof(key), answer->key, strlen(answer->key));
-  put(&out, "%s", key);
-  put(&out, "  address     %s", show_addr(answer->addr, addr));
-  put(&out, "  since       %s",
-    show_time(answer->since, now, when, sizeof(when)));
-  put(&out, "  confirmed   %s",
-    show_time(answer->confirmed, now, when, sizeof(when)));
-  put(&out, "  before      %s", show_addr(answer->previous, addr));
-  if (status == NULL) {
-    return;
+  return whole->answer.addr != INADDR_ANY && whole->status.max_age > 0 &&
+             age > whole->status.max_age
+           ? age
+           : 0;
+}
+
+void extip_status_text(
+  const struct extip_record *whole, int64_t now, const struct report *out) {
+  const struct extip_table_answer *answer = &whole->answer;
+  const struct extip_table_status *status = &whole->status;
+  char key[WORD_SIZE], when[REPORT_TIME_SIZE], addr[INET_ADDRSTRLEN];
+  int64_t withdrawn = extip_status_withdrawn(whole, now);
+
+  extip_printable(key, sizeof(key), answer->label, strlen(answer->label));
+  report_put(out, INDENT, "%s", key);
+  if (withdrawn > 0) {
+    report_put(out, INDENT,
+      "  address     %s, withdrawn: not confirmed for %lld s (ExtIPMaxAge %u s)",
+      show_addr(answer->addr, addr), (long long) withdrawn, status->max_age);
+  } else {
+    report_put(out, INDENT, "  address     %s", show_addr(answer->addr, addr));
   }
-
-  put(&out, "  next round  %s",
-    status->began > status->ended
-      ? "under way"
-      : show_time(status->next, now, when, sizeof(when)));
+  report_put(
+    out, INDENT, "  since       %s", report_time(answer->since, now, when));
+  report_put(out, INDENT, "  confirmed   %s",
+    report_time(answer->confirmed.wall, now, when));
+  report_put(
+    out, INDENT, "  before      %s", show_addr(answer->previous, addr));
+  report_put(out, INDENT, "  next round  %s",
+    status->helper == 0             ? "none: there is no helper process"
+    : status->began > status->ended ? "under way"
+                                    : report_time(answer->next, now, when));
   extip_printable(key, sizeof(key), status->verdict, strlen(status->verdict));
-  put(&out, "  last round  %s", key[0] != '\0' ? key : "none yet");
-  put(&out, "  quorum      %u of %u sources", status->quorum,
+  report_put(
+    out, INDENT, "  last round  %s", key[0] != '\0' ? key : "none yet");
+  report_put(out, INDENT, "  quorum      %u of %u sources", status->quorum,
     status->source_count);
   for (uint32_t i = 0; i < status->source_count; i++) {
-    put_source(&out, &status->sources[i], now);
+    put_source(out, &status->sources[i], now);
   }
 }
 
-/* JSON goes out in lines as long as ftpdctl takes them: it refuses an answer of
- * more than 1,024 lines. */
-static void flush(struct out *out) {
-  if (out->packed_len > 0) {
-    out->line(out->user, out->packed);
-  }
-  out->packed_len = 0;
-}
-
-__attribute__((format(printf, 2, 3))) static void add(
-  struct out *out, const char *fmt, ...) {
-  char text[LINE_SIZE];
-  va_list args;
-  size_t len;
-
-  va_start(args, fmt);
-  vsnprintf(text, sizeof(text), fmt, args);
-  va_end(args);
-  len = strlen(text);
-  if (out->packed_len + len >= sizeof(out->packed)) {
-    flush(out);
-  }
-
-  memcpy(out->packed + out->packed_len, text, len + 1);
-  out->packed_len += len;
-}
-
-/* A text as JSON, of which only printable ASCII can come here. */
-static const char *quote(const char *text, char *buf, size_t bufsz) {
-  char clean[WORD_SIZE];
-  size_t len = 0;
-
-  extip_printable(clean, sizeof(clean), text, strlen(text));
-  for (const char *at = clean; *at != '\0' && len + 3 < bufsz; at++) {
-    if (*at == '"' || *at == '\\') {
-      buf[len++] = '\\';
-    }
-    buf[len++] = *at;
-  }
-
-  buf[len] = '\0';
-  return buf;
-}
-
-static const char *json_addr(uint32_t addr, char *buf, size_t bufsz) {
-  char dotted[INET_ADDRSTRLEN];
+static void put_json_addr(struct json *json, const char *key, uint32_t addr) {
+  char text[INET_ADDRSTRLEN];
 
   if (addr == INADDR_ANY) {
-    return "null";
+    json_null(json, key);
+  } else {
+    json_text(json, key, show_addr(addr, text));
   }
-
-  snprintf(buf, bufsz, "\"%s\"", show_addr(addr, dotted));
-  return buf;
 }
 
-static const char *json_time(int64_t when, char *buf, size_t bufsz) {
-  if (when == 0) {
-    return "null";
-  }
-
-  snprintf(buf, bufsz, "%lld", (long long) when);
-  return buf;
+static void put_json_source(
+  struct json *json, const struct extip_table_source *source) {
+  json_open(json, NULL, '{');
+  json_text(json, "source", source->text);
+  json_text(json, "status", source->status);
+  json_text(json, "reason", source->reason);
+  put_json_addr(json, "address", source->addr);
+  json_time(json, "asked", source->asked);
+  json_time(json, "answered", source->answered);
+  json_milliseconds(json, "latency_s", source->latency_ms);
+  json_close(json, '}');
 }
 
-static void put_json_text(
-  struct out *out, const char *name, const char *text, const char *end) {
-  char buf[LINE_SIZE - 60];
-
-  add(out, "\"%s\": \"%s\"%s", name, quote(text, buf, sizeof(buf)), end);
-}
-
-static void put_json_addr(struct out *out, const char *name, uint32_t addr) {
-  char buf[32];
-
-  add(out, "\"%s\": %s,", name, json_addr(addr, buf, sizeof(buf)));
-}
-
-static void put_json_time(struct out *out, const char *name, int64_t when) {
-  char buf[32];
-
-  add(out, "\"%s\": %s,", name, json_time(when, buf, sizeof(buf)));
-}
-
-static void put_json_sources(
-  struct out *out, const struct extip_table_status *status) {
-  add(out, "\"sources\": [");
+void extip_status_json(
+  const struct extip_record *whole, int64_t now, struct json *json) {
+  const struct extip_table_answer *answer = &whole->answer;
+  const struct extip_table_status *status = &whole->status;
+  json_open(json, NULL, '{');
+  json_text(json, "server", answer->label);
+  put_json_addr(json, "address", answer->addr);
+  put_json_addr(json, "previous", answer->previous);
+  json_time(json, "since", answer->since);
+  json_time(json, "confirmed", answer->confirmed.wall);
+  json_bool(json, "withdrawn", extip_status_withdrawn(whole, now) > 0);
+  json_time(json, "next_round", answer->next);
+  json_time(json, "round_began", status->began);
+  json_time(json, "round_ended", status->ended);
+  json_number(json, "rounds", (int64_t) status->rounds);
+  json_number(json, "failures", status->failures);
+  json_number(json, "quorum", status->quorum);
+  json_text(json, "verdict", status->verdict);
+  json_open(json, "sources", '[');
   for (uint32_t i = 0; i < status->source_count; i++) {
-    const struct extip_table_source *source = &status->sources[i];
-
-    add(out, "{");
-    put_json_text(out, "source", source->text, ",");
-    put_json_text(out, "status", source->status, ",");
-    put_json_text(out, "reason", source->reason, ",");
-    put_json_addr(out, "address", source->addr);
-    put_json_time(out, "asked", source->asked);
-    put_json_time(out, "answered", source->answered);
-    add(out, "\"latency_ms\": %u", source->latency_ms);
-    add(out, "}%s", i + 1 < status->source_count ? "," : "");
+    put_json_source(json, &status->sources[i]);
   }
-  add(out, "]");
-}
-
-void extip_status_json(const struct extip_table_answer *answer,
-  const struct extip_table_status *status, int last, extip_line line,
-  void *user) {
-  static const struct extip_table_status nothing;
-  struct out out = { .line = line, .user = user };
-
-  status = status != NULL ? status : &nothing;
-  add(&out, "{");
-  put_json_text(&out, "server", answer->key, ",");
-  put_json_addr(&out, "address", answer->addr);
-  put_json_addr(&out, "previous", answer->previous);
-  put_json_time(&out, "since", answer->since);
-  put_json_time(&out, "confirmed", answer->confirmed);
-  put_json_time(&out, "next_round", status->next);
-  put_json_time(&out, "round_began", status->began);
-  put_json_time(&out, "round_ended", status->ended);
-  add(&out, "\"rounds\": %llu,", (unsigned long long) status->rounds);
-  add(&out, "\"failures\": %u,", status->failures);
-  add(&out, "\"quorum\": %u,", status->quorum);
-  add(&out, "\"helper\": %u,", status->helper);
-  put_json_text(&out, "verdict", status->verdict, ",");
-  put_json_sources(&out, status);
-  add(&out, "}%s", last ? "" : ",");
-  flush(&out);
+  json_close(json, ']');
+  json_close(json, '}');
 }

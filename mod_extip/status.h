@@ -14,26 +14,23 @@
 
 #include <stdint.h>
 
+#include "common_json.h"
+#include "common_report.h"
 #include "table.h"
 
-/* Lines go out one by one: printable ASCII, below 900 bytes, as ftpdctl and its
- * older and newer daemons take them. */
-typedef void (*extip_line)(void *user, const char *line);
+/* The largest number of lines that extip_status_text() prints. */
+#define EXTIP_STATUS_LINES_MAX (13 + 7 * EXTIP_TABLE_SOURCES)
 
-/* The most lines that extip_status_text() makes. */
-#define EXTIP_STATUS_LINES_MAX (8 + 3 * EXTIP_TABLE_SOURCES)
+/* The age of an address that is withdrawn because of ExtIPMaxAge, in seconds;
+ * 0: it is announced. NOW, here and below: seconds since the epoch. */
+int64_t extip_status_withdrawn(const struct extip_record *whole, int64_t now);
 
-/* One answer as lines of text. STATUS is NULL when there is none. NOW: seconds
- * since the epoch. */
-void extip_status_text(const struct extip_table_answer *answer,
-  const struct extip_table_status *status, int64_t now, extip_line line,
-  void *user);
+/* One record as lines of text. The helper in it is 0 when there is none. */
+void extip_status_text(
+  const struct extip_record *whole, int64_t now, const struct report *out);
 
-/* The same as one JSON object over several lines, with a comma after it unless
- * it is the LAST one of the array that the caller opened. Times are seconds
- * since the epoch, or null. */
-void extip_status_json(const struct extip_table_answer *answer,
-  const struct extip_table_status *status, int last, extip_line line,
-  void *user);
+/* The same as an object within the array that the caller has opened. */
+void extip_status_json(
+  const struct extip_record *whole, int64_t now, struct json *json);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * mod_extip - the STUN messages it speaks (RFC 8489)
+ * mod_extip - asking a STUN server for the reflexive address (RFC 8489)
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,29 +12,13 @@
 #ifndef EXTIP_STUN_H
 #define EXTIP_STUN_H
 
-#include <netinet/in.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "stun_message.h"
 
-#define EXTIP_STUN_ID_SIZE      12 /* bytes of a transaction id */
-#define EXTIP_STUN_HEADER_SIZE  20
 #define EXTIP_STUN_REQUEST_SIZE EXTIP_STUN_HEADER_SIZE
-
-/* A longer reply is not read; RFC 8489 6.1 keeps messages below the path MTU.
- */
-#define EXTIP_STUN_REPLY_MAX 1500
 
 /* Writes a binding request without attributes. */
 void extip_stun_request(unsigned char out[EXTIP_STUN_REQUEST_SIZE],
   const unsigned char id[EXTIP_STUN_ID_SIZE]);
-
-/*
- * Length of the whole message that starts with the header at BUF (20 bytes),
- * for reading from a stream, where nothing else frames a message (RFC
- * 8489 6.2.2). 0 when it cannot be a STUN message of at most
- * EXTIP_STUN_REPLY_MAX bytes.
- */
-size_t extip_stun_length(const unsigned char buf[EXTIP_STUN_HEADER_SIZE]);
 
 enum extip_stun_result {
   EXTIP_STUN_ADDRESS,   /* success: addr is the reflexive address */
@@ -48,8 +32,8 @@ enum extip_stun_result {
 struct extip_stun_reply {
   struct in_addr addr; /* network order; for _ADDRESS and _ALTERNATE */
   uint16_t port;       /* host order; the same */
-  unsigned code;       /* 300-699; for _ERROR and _ALTERNATE, else 0 */
-  char why[96];        /* printable ASCII; "" for _ADDRESS */
+  unsigned int code;   /* 300-699; for _ERROR and _ALTERNATE, else 0 */
+  char reason[96];     /* printable ASCII; "" for _ADDRESS */
 };
 
 /* Judges the message of LEN bytes at BUF as reply to the request with this ID.

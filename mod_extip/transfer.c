@@ -1,5 +1,5 @@
 /*
- * mod_extip - one libcurl transfer of a job
+ * mod_extip - one libcurl transfer of a query
  *
  * Copyright (c) 2026 The mod_extip, mod_natpasv and mod_keepalive authors
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -18,9 +18,13 @@
 #include "printable.h"
 #include "transfer.h"
 
+/* libcurl's deadline is this much after the query's, which says what was waited
+ * for. */
+#define LATER_MS 100
+
 /*
- * The last word on where a connection goes, whatever libcurl made of the URL:
- * to an address that was resolved and judged for this transfer, or nowhere.
+ * Decides where a connection goes, however libcurl read the URL: only to an
+ * address that was resolved and checked for this transfer.
  */
 static curl_socket_t open_socket(
   void *user, curlsocktype purpose, struct curl_sockaddr *address) {
@@ -64,7 +68,8 @@ static struct curl_slist *make_resolve(
   return list;
 }
 
-/* These return 0, or a CURLcode: what is or-ed together only has to differ. */
+/* These return 0 or a CURLcode. Results are or-ed together, and only compared
+ * with 0. */
 
 static int set_protocols(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -88,49 +93,52 @@ static int set_local_address(CURL *easy, struct in_addr addr) {
 }
 
 static int set_tls(CURL *easy, const char *ca_file) {
-  int fault = 0;
+  int failed = 0;
 
-  fault |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-  fault |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  fault |=
+  failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  failed |=
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-  if (ca_file != NULL) {
-    fault |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
-    fault |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  if (*ca_file != '\0') {
+    failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   }
-  return fault;
+  return failed;
 }
 
-static int set_all(struct extip_transfer *transfer, struct extip_job *job,
+int extip_transfer_restrict(CURL *easy, const char *ca_file) {
+  return set_protocols(easy) | set_tls(easy, ca_file) |
+         /* nor the environment's */
+         (int) curl_easy_setopt(easy, CURLOPT_PROXY, "");
+}
+
+static int set_all(struct extip_transfer *transfer, struct extip_query *query,
   const struct extip_transfer_target *target) {
   CURL *easy = transfer->easy;
-  int64_t left = job->deadline - extip_now();
-  int fault = 0;
+  int64_t left = query->deadline - extip_now();
+  int failed = 0;
 
-  fault |= curl_easy_setopt(easy, CURLOPT_URL, target->url);
-  fault |= curl_easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve);
-  fault |= curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
-  fault |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
-  fault |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-  fault |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
-  fault |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  fault |= curl_easy_setopt(easy, CURLOPT_IPRESOLVE, CURL_IPRESOLVE_V4);
-  fault |=
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* nor the environment's */
-  fault |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-  fault |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_URL, target->url);
+  failed |= curl_easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve);
+  failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, query);
+  failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+  failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+  failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_IPRESOLVE, (long) CURL_IPRESOLVE_V4);
+  failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 
-  /* So that one dead address of several does not use up all the time. */
-  fault |= curl_easy_setopt(
-    easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (left > 1 ? left : 1));
-  fault |= set_protocols(easy);
-  fault |= set_local_address(easy, job->query->bind);
-  fault |= set_tls(easy, job->query->ca_file);
-  return fault;
+  /* So that one dead address of several does not take all the time. */
+  failed |= curl_easy_setopt(
+    easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (left > 0 ? left : 0) + LATER_MS);
+  failed |= extip_transfer_restrict(easy, query->ca_file);
+  failed |= set_local_address(easy, query->bind);
+  return failed;
 }
 
-int extip_transfer_init(struct extip_transfer *transfer, struct extip_job *job,
-  const struct extip_transfer_target *target) {
+int extip_transfer_init(struct extip_transfer *transfer,
+  struct extip_query *query, const struct extip_transfer_target *target) {
   memcpy(transfer->addrs, target->addrs,
     target->addr_count * sizeof(*target->addrs));
   transfer->addr_count = target->addr_count;
@@ -138,26 +146,28 @@ int extip_transfer_init(struct extip_transfer *transfer, struct extip_job *job,
   transfer->resolve = make_resolve(target);
   transfer->easy = curl_easy_init();
   if (transfer->resolve == NULL || transfer->easy == NULL ||
-      set_all(transfer, job, target) != 0) {
-    extip_job_fail(job, EXTIP_LOCAL, "cannot set up a transfer");
+      set_all(transfer, query, target) != 0) {
+    extip_query_fail(query, EXTIP_LOCAL, "cannot set up a transfer");
     return -1;
   }
   return 0;
 }
 
-int extip_transfer_go(struct extip_transfer *transfer, struct extip_job *job) {
-  CURLMcode code = curl_multi_add_handle(extip_job_multi(job), transfer->easy);
+int extip_transfer_go(
+  struct extip_transfer *transfer, struct extip_query *query) {
+  CURLMcode code =
+    curl_multi_add_handle(extip_query_multi(query), transfer->easy);
 
   if (code != CURLM_OK) {
-    extip_job_fail(job, EXTIP_LOCAL, "%s", curl_multi_strerror(code));
+    extip_query_fail(query, EXTIP_LOCAL, "%s", curl_multi_strerror(code));
     return -1;
   }
   return 0;
 }
 
 void extip_transfer_note_peer(
-  const struct extip_transfer *transfer, struct extip_job *job) {
-  struct sockaddr_in *peer = &job->query->answer.peer;
+  const struct extip_transfer *transfer, struct extip_query *query) {
+  struct sockaddr_in *peer = &query->answer.peer;
   char *text = NULL;
   long port = 0;
 
@@ -184,11 +194,12 @@ static const struct {
   { CURLE_OUT_OF_MEMORY, EXTIP_LOCAL },
   { CURLE_WEIRD_SERVER_REPLY, EXTIP_MALFORMED },
   { CURLE_UNSUPPORTED_PROTOCOL, EXTIP_MALFORMED },
+  { CURLE_BAD_CONTENT_ENCODING, EXTIP_MALFORMED },
   { CURLE_HTTP2, EXTIP_MALFORMED },
 };
 
-void extip_transfer_fail(
-  const struct extip_transfer *transfer, struct extip_job *job, CURLcode code) {
+void extip_transfer_fail(const struct extip_transfer *transfer,
+  struct extip_query *query, CURLcode code) {
   enum extip_status status = EXTIP_UNREACHABLE;
   const char *text =
     *transfer->error != '\0' ? transfer->error : curl_easy_strerror(code);
@@ -202,11 +213,11 @@ void extip_transfer_fail(
   }
   curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &error);
   if (code == CURLE_COULDNT_CONNECT && error != 0) {
-    extip_job_fail_errno(job, (int) error, "connect");
+    extip_query_fail_errno(query, (int) error, "connect");
     return;
   }
   extip_printable(shown, sizeof(shown), text, strlen(text));
-  extip_job_fail(job, status, "%s", shown);
+  extip_query_fail(query, status, "%s", shown);
 }
 
 void extip_transfer_waiting(
@@ -238,9 +249,9 @@ void extip_transfer_waiting(
 }
 
 void extip_transfer_free(
-  struct extip_transfer *transfer, struct extip_job *job) {
+  struct extip_transfer *transfer, struct extip_query *query) {
   if (transfer->easy != NULL) {
-    curl_multi_remove_handle(extip_job_multi(job), transfer->easy);
+    curl_multi_remove_handle(extip_query_multi(query), transfer->easy);
     curl_easy_cleanup(transfer->easy);
   }
   curl_slist_free_all(transfer->resolve);

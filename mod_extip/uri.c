@@ -9,7 +9,6 @@
  * including the source code for OpenSSL in the source distribution.
  */
 
-#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdarg.h>
@@ -20,6 +19,7 @@
 #include <strings.h>
 
 #include "ipv4.h"
+#include "percent.h"
 #include "printable.h"
 #include "uri.h"
 
@@ -29,46 +29,51 @@
 
 #define METADATA_HOST "169.254.169.254" /* the same in all three clouds */
 
-#define SOURCES_ALLOWED                                                   \
-  "allowed are stun:host[:port][?transport=udp|tcp], stuns:host[:port], " \
-  "http://host[:port][/path], https://host[:port][/path], dns:name, "     \
-  "if:interface, ec2:, gce: and azure:"
-
-/* What is being read, and where complaints about it go. */
+/* What is being read, and where to write why it is refused. */
 struct parse {
   const char *uri;
   struct extip_source *source;
-  char *err;
-  size_t errsz;
+  char *reason;
+  size_t reason_size;
 };
 
-struct scheme {
-  const char *name;
-  enum extip_source_kind kind;
+struct kind {
+  const char *scheme;
   uint16_t port;
-  int (*read)(
-    struct parse *parse, const struct scheme *scheme, const char *rest);
+  int (*read)(struct parse *parse, const struct kind *kind, const char *rest);
+  size_t longest;
+  const char *form;
 };
 
-static int read_stun(struct parse *, const struct scheme *, const char *);
-static int read_http(struct parse *, const struct scheme *, const char *);
-static int read_dns(struct parse *, const struct scheme *, const char *);
-static int read_if(struct parse *, const struct scheme *, const char *);
-static int read_cloud(struct parse *, const struct scheme *, const char *);
+static int read_stun(struct parse *, const struct kind *, const char *);
+static int read_http(struct parse *, const struct kind *, const char *);
+static int read_dns(struct parse *, const struct kind *, const char *);
+static int read_text(struct parse *, const struct kind *, const char *);
+static int read_cloud(struct parse *, const struct kind *, const char *);
+static int read_router(struct parse *, const struct kind *, const char *);
 
-static const struct scheme schemes[] = {
-  { "stun", EXTIP_SOURCE_STUN_UDP, 3478, read_stun },
-  { "stuns", EXTIP_SOURCE_STUNS, 5349, read_stun },
-  { "http", EXTIP_SOURCE_HTTP, 80, read_http },
-  { "https", EXTIP_SOURCE_HTTPS, 443, read_http },
-  { "dns", EXTIP_SOURCE_DNS, 0, read_dns },
-  { "if", EXTIP_SOURCE_IF, 0, read_if },
-  { "ec2", EXTIP_SOURCE_EC2, 80, read_cloud },
-  { "gce", EXTIP_SOURCE_GCE, 80, read_cloud },
-  { "azure", EXTIP_SOURCE_AZURE, 80, read_cloud },
+static const struct kind source_kinds[] = {
+#define KIND(name, scheme, port, reader, longest, driver, form) \
+  [EXTIP_SOURCE_##name] = { scheme, port, read_##reader, longest, form },
+  EXTIP_KINDS(KIND)
+#undef KIND
 };
 
-#define SCHEME_COUNT (sizeof(schemes) / sizeof(schemes[0]))
+const char *extip_source_forms(char *buf, size_t bufsz) {
+  size_t len = 0;
+
+  *buf = '\0';
+  for (size_t i = 0; i < EXTIP_SOURCE_KINDS && len < bufsz; i++) {
+    if (*source_kinds[i].form != '\0') {
+      len += (size_t) snprintf(buf + len, bufsz - len, "%s%s",
+        i == 0                       ? ""
+        : i < EXTIP_SOURCE_KINDS - 1 ? ", "
+                                     : " and ",
+        source_kinds[i].form);
+    }
+  }
+  return buf;
+}
 
 /* Always -1, with errno EINVAL and a sentence that begins with the URI. */
 __attribute__((format(printf, 2, 3))) static int refuse(
@@ -81,13 +86,13 @@ __attribute__((format(printf, 2, 3))) static int refuse(
   va_start(args, fmt);
   vsnprintf(detail, sizeof(detail), fmt, args);
   va_end(args);
-  snprintf(parse->err, parse->errsz, "'%s': %s", shown, detail);
+  snprintf(parse->reason, parse->reason_size, "'%s': %s", shown, detail);
   errno = EINVAL;
   return -1;
 }
 
 static int out_of_memory(struct parse *parse) {
-  snprintf(parse->err, parse->errsz, "out of memory");
+  snprintf(parse->reason, parse->reason_size, "out of memory");
   errno = ENOMEM;
   return -1;
 }
@@ -163,32 +168,34 @@ static int read_port(struct parse *parse, const char *text, size_t len) {
   return 0;
 }
 
+const char *extip_host_check(const char *text, size_t len) {
+  struct in_addr addr;
+
+  if (len == 0) {
+    return "the host is missing";
+  }
+  if (text[0] == '[') {
+    return "an IPv6 address cannot be asked: only IPv4 addresses and names are allowed";
+  }
+  if (extip_ipv4_parse(text, len, &addr)) {
+    unsigned int first = ntohl(addr.s_addr) >> 24;
+
+    return first == 0 || first >= 224 ? "no host can have this address" : NULL;
+  }
+  return is_name(text, len)
+           ? NULL
+           : "the host must be an IPv4 address or a name of ASCII letters, digits and hyphens";
+}
+
 /* Reads "host[:port]", LEN bytes. */
 static int read_host(
   struct parse *parse, const char *text, size_t len, uint16_t default_port) {
-  struct in_addr addr;
-  const char *colon;
-  size_t host_len;
+  const char *colon = memchr(text, ':', len);
+  size_t host_len = colon != NULL ? (size_t) (colon - text) : len;
+  const char *reason = extip_host_check(text, host_len);
 
-  if (len > 0 && text[0] == '[') {
-    return refuse(parse, "an IPv6 address cannot be asked: only IPv4 addresses "
-                         "and names are allowed");
-  }
-  colon = memchr(text, ':', len);
-  host_len = colon != NULL ? (size_t) (colon - text) : len;
-  if (host_len == 0) {
-    return refuse(parse, "the host is missing");
-  }
-
-  if (extip_ipv4_parse(text, host_len, &addr)) {
-    unsigned first = ntohl(addr.s_addr) >> 24;
-
-    if (first == 0 || first >= 224) {
-      return refuse(parse, "no host can have this address");
-    }
-  } else if (!is_name(text, host_len)) {
-    return refuse(parse, "the host must be an IPv4 address or a name of ASCII "
-                         "letters, digits and hyphens");
+  if (reason != NULL) {
+    return refuse(parse, "%s", reason);
   }
 
   parse->source->host = lower(text, host_len);
@@ -201,62 +208,25 @@ static int read_host(
 
 /* RFC 7064: nothing but host and port; the query is that of RFC 7065. */
 static int read_stun(
-  struct parse *parse, const struct scheme *scheme, const char *rest) {
+  struct parse *parse, const struct kind *kind, const char *rest) {
   const char *query = strchr(rest, '?');
   size_t len = query != NULL ? (size_t) (query - rest) : strlen(rest);
 
   if (strncmp(rest, "//", 2) == 0) {
     return refuse(
-      parse, "a STUN URI has no \"//\": %s:host[:port]", scheme->name);
+      parse, "a STUN URI has no \"//\": %s:host[:port]", kind->scheme);
   }
   if (query != NULL) {
-    if (scheme->kind == EXTIP_SOURCE_STUN_UDP &&
+    if (parse->source->kind == EXTIP_SOURCE_STUN_UDP &&
         strcasecmp(query, "?transport=tcp") == 0) {
       parse->source->kind = EXTIP_SOURCE_STUN_TCP;
-    } else if (scheme->kind != EXTIP_SOURCE_STUN_UDP ||
+    } else if (parse->source->kind != EXTIP_SOURCE_STUN_UDP ||
                strcasecmp(query, "?transport=udp") != 0) {
-      return refuse(parse, "only stun:host[:port]?transport=udp and "
-                           "?transport=tcp are allowed");
+      return refuse(parse,
+        "only stun:host[:port]?transport=udp and ?transport=tcp are allowed");
     }
   }
-  return read_host(parse, rest, len, scheme->port);
-}
-
-static int hex_digit(char c) {
-  const char *digits = "0123456789abcdef";
-  const char *found = c != '\0' ? strchr(digits, tolower(c)) : NULL;
-
-  return found != NULL ? (int) (found - digits) : -1;
-}
-
-/* Percent-decodes LEN bytes; NULL with errno EINVAL when they are malformed or
- * would hold a control character, which HTTP cannot carry. */
-static char *decode(const char *text, size_t len) {
-  char *out = malloc(len + 1);
-  size_t used = 0;
-
-  if (out == NULL) {
-    return NULL;
-  }
-  for (size_t i = 0; i < len; i++) {
-    int byte = (unsigned char) text[i];
-
-    if (byte == '%') {
-      int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
-      int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-
-      byte = low >= 0 ? high << 4 | low : 0;
-      i += 2;
-    }
-    if (byte < 0x20 || byte == 0x7f) {
-      free(out);
-      errno = EINVAL;
-      return NULL;
-    }
-    out[used++] = (char) byte;
-  }
-  out[used] = '\0';
-  return out;
+  return read_host(parse, rest, len, kind->port);
 }
 
 static int read_userinfo(struct parse *parse, const char *text, size_t len) {
@@ -267,10 +237,11 @@ static int read_userinfo(struct parse *parse, const char *text, size_t len) {
   if (user_len == 0) {
     return refuse(parse, "the user name before \"@\" is missing");
   }
-  source->user = decode(text, user_len);
+  source->user = extip_percent_decode(text, user_len);
   if (source->user != NULL) {
-    source->password =
-      colon != NULL ? decode(colon + 1, len - user_len - 1) : strdup("");
+    source->password = colon != NULL
+                         ? extip_percent_decode(colon + 1, len - user_len - 1)
+                         : strdup("");
   }
   if (source->password != NULL) {
     return 0;
@@ -282,14 +253,14 @@ static int read_userinfo(struct parse *parse, const char *text, size_t len) {
 }
 
 static int read_http(
-  struct parse *parse, const struct scheme *scheme, const char *rest) {
+  struct parse *parse, const struct kind *kind, const char *rest) {
   const char *authority = rest + 2;
   const char *at = NULL;
   const char *path;
   size_t len;
 
   if (strncmp(rest, "//", 2) != 0) {
-    return refuse(parse, "\"//\" must follow %s:", scheme->name);
+    return refuse(parse, "\"//\" must follow %s:", kind->scheme);
   }
   if (strchr(rest, '#') != NULL) {
     return refuse(parse, "a fragment (\"#\") is never sent to a server");
@@ -313,41 +284,53 @@ static int read_http(
     parse->source->path = NULL;
     return out_of_memory(parse);
   }
-  return read_host(parse, authority, len, scheme->port);
+  return read_host(parse, authority, len, kind->port);
 }
 
 static int read_dns(
-  struct parse *parse, const struct scheme *scheme, const char *rest) {
-  (void) scheme;
+  struct parse *parse, const struct kind *kind, const char *rest) {
+  (void) kind;
   if (!is_name(rest, strlen(rest))) {
-    return refuse(parse, "dns: takes a name of ASCII letters, digits and "
-                         "hyphens, and no port");
+    return refuse(parse,
+      "dns: takes a name of ASCII letters, digits and hyphens, and no port");
   }
   parse->source->host = lower(rest, strlen(rest));
   return parse->source->host != NULL ? 0 : out_of_memory(parse);
 }
 
-static int read_if(
-  struct parse *parse, const struct scheme *scheme, const char *rest) {
+static int read_text(
+  struct parse *parse, const struct kind *kind, const char *rest) {
   size_t len = strlen(rest);
 
-  (void) scheme;
-  if (len == 0 || len >= IFNAMSIZ || strchr(rest, '/') != NULL) {
-    return refuse(parse,
-      "if: takes the name of a network interface of 1 to "
-      "%d characters, such as eth0",
-      IFNAMSIZ - 1);
+  if (len == 0 || len > kind->longest) {
+    return refuse(parse, "expected %s, 1 to %zu characters after the colon",
+      kind->form, kind->longest);
   }
   parse->source->host = strdup(rest);
   return parse->source->host != NULL ? 0 : out_of_memory(parse);
 }
 
 static int read_cloud(
-  struct parse *parse, const struct scheme *scheme, const char *rest) {
+  struct parse *parse, const struct kind *kind, const char *rest) {
   if (*rest == '\0') {
     rest = METADATA_HOST;
   }
-  return read_host(parse, rest, strlen(rest), scheme->port);
+  return read_host(parse, rest, strlen(rest), kind->port);
+}
+
+/* The router, which has one vote whatever protocols it is asked in. */
+static int read_router(
+  struct parse *parse, const struct kind *kind, const char *rest) {
+  struct in_addr addr;
+
+  if (*rest != '\0' && !extip_ipv4_parse(rest, strlen(rest), &addr)) {
+    return refuse(parse,
+      "only the IPv4 address of the router may follow %s:, and nothing is the gateway",
+      kind->scheme);
+  }
+  parse->source->port = kind->port;
+  parse->source->host = strdup(rest);
+  return parse->source->host != NULL ? 0 : out_of_memory(parse);
 }
 
 /* Bytes of a header's name, 0 when TEXT is not "Name: value" (RFC 9110 5). */
@@ -382,9 +365,7 @@ static int add_header(struct parse *parse, const char *text) {
     /* Only the first word: the rest may be a secret. */
     extip_printable(name, sizeof(name), text, strcspn(text, ": "));
     return refuse(parse,
-      "header '%s...' must be one word, \"Name: value\" in "
-      "quotes",
-      name);
+      "header '%s...' must be one word, \"Name: value\" in quotes", name);
   }
   headers =
     realloc(source->headers, (source->header_count + 1) * sizeof(*headers));
@@ -405,8 +386,8 @@ static int read_options(struct parse *parse, char *const *opts, size_t nopts) {
   bool extract_seen = false;
 
   if (nopts > 0 && source->path == NULL) {
-    return refuse(parse, "only http: and https: sources take extract and "
-                         "header");
+    return refuse(
+      parse, "only http: and https: sources take extract and header");
   }
   for (size_t i = 0; i < nopts; i += 2) {
     bool is_extract = strcasecmp(opts[i], "extract") == 0;
@@ -416,9 +397,7 @@ static int read_options(struct parse *parse, char *const *opts, size_t nopts) {
 
       extip_printable(word, sizeof(word), opts[i], strlen(opts[i]));
       return refuse(parse,
-        "unknown word '%s': allowed are extract body|"
-        "json:/pointer|line:prefix|header:name and header "
-        "\"Name: value\"",
+        "unknown word '%s': allowed are extract body|json:/pointer|line:prefix|header:name and header \"Name: value\"",
         word);
     }
     if (i + 1 == nopts) {
@@ -435,8 +414,8 @@ static int read_options(struct parse *parse, char *const *opts, size_t nopts) {
       return refuse(parse, "extract is given twice");
     }
     extract_seen = true;
-    if (extip_extract_parse(
-          opts[i + 1], &source->extract, parse->err, parse->errsz) < 0) {
+    if (extip_extract_parse(opts[i + 1], &source->extract, parse->reason,
+          parse->reason_size) < 0) {
       return -1;
     }
   }
@@ -444,7 +423,7 @@ static int read_options(struct parse *parse, char *const *opts, size_t nopts) {
 }
 
 /* The printer of what the parser reads: text and key. */
-static int print_source(struct parse *parse, const struct scheme *scheme) {
+static int print_source(struct parse *parse, const struct kind *kind) {
   struct extip_source *source = parse->source;
   size_t host_len = strlen(source->host);
   size_t shown_len = strcspn(source->path != NULL ? source->path : "", "?");
@@ -452,14 +431,14 @@ static int print_source(struct parse *parse, const struct scheme *scheme) {
   const char *host = source->host;
   int len;
 
-  if (source->port != scheme->port) {
+  if (source->port != kind->port) {
     snprintf(port, sizeof(port), ":%u", source->port);
   }
-  if (scheme->read == read_cloud && *port == '\0' &&
+  if (kind->read == read_cloud && *port == '\0' &&
       strcmp(host, METADATA_HOST) == 0) {
     host = "";
   }
-  len = asprintf(&source->text, "%s:%s%s%s%s%.*s%s%s", scheme->name,
+  len = asprintf(&source->text, "%s:%s%s%s%s%.*s%s%s", kind->scheme,
     source->path != NULL ? "//" : "", source->user != NULL ? "***@" : "", host,
     port, (int) shown_len, source->path != NULL ? source->path : "",
     source->path != NULL && source->path[shown_len] != '\0' ? "?***" : "",
@@ -470,12 +449,14 @@ static int print_source(struct parse *parse, const struct scheme *scheme) {
   }
 
   /* "example.net." and "example.net" are the same host. */
-  if (source->kind != EXTIP_SOURCE_IF && source->host[host_len - 1] == '.') {
+  if (kind->read != read_text && host_len > 0 &&
+      source->host[host_len - 1] == '.') {
     host_len--;
   }
-  if (source->port == 0) {
-    len = asprintf(
-      &source->key, "%s:%.*s", scheme->name, (int) host_len, source->host);
+  if (source->port == 0 || kind->read == read_router) {
+    len = asprintf(&source->key, "%s:%.*s",
+      source->port == 0 ? kind->scheme : "router", (int) host_len,
+      source->host);
   } else {
     len = asprintf(
       &source->key, "%.*s:%u", (int) host_len, source->host, source->port);
@@ -487,19 +468,25 @@ static int print_source(struct parse *parse, const struct scheme *scheme) {
   return 0;
 }
 
-static const struct scheme *find_scheme(const char *uri) {
-  for (size_t i = 0; i < SCHEME_COUNT; i++) {
-    size_t len = strlen(schemes[i].name);
+/* EXTIP_SOURCE_KINDS when there is none. */
+static enum extip_source_kind find_kind(const char *uri) {
+  unsigned int kind = 0;
 
-    if (strncasecmp(uri, schemes[i].name, len) == 0 && uri[len] == ':') {
-      return &schemes[i];
+  while (kind < EXTIP_SOURCE_KINDS) {
+    size_t len = strlen(source_kinds[kind].scheme);
+
+    if (strncasecmp(uri, source_kinds[kind].scheme, len) == 0 &&
+        uri[len] == ':') {
+      break;
     }
+    kind++;
   }
-  return NULL;
+  return kind;
 }
 
 static int read_source(struct parse *parse, char *const *opts, size_t nopts) {
-  const struct scheme *scheme;
+  const struct kind *kind;
+  char forms[300];
 
   for (const char *c = parse->uri; *c != '\0'; c++) {
     if (*c <= 0x20 || *c >= 0x7f) {
@@ -509,21 +496,22 @@ static int read_source(struct parse *parse, char *const *opts, size_t nopts) {
   if (strlen(parse->uri) > URI_MAX) {
     return refuse(parse, "longer than %d bytes", URI_MAX);
   }
-  scheme = find_scheme(parse->uri);
-  if (scheme == NULL) {
-    return refuse(parse, "unknown source: " SOURCES_ALLOWED);
+  parse->source->kind = find_kind(parse->uri);
+  if (parse->source->kind == EXTIP_SOURCE_KINDS) {
+    return refuse(parse, "unknown source: allowed are %s",
+      extip_source_forms(forms, sizeof(forms)));
   }
-  parse->source->kind = scheme->kind;
-  if (scheme->read(parse, scheme, parse->uri + strlen(scheme->name) + 1) < 0 ||
+  kind = &source_kinds[parse->source->kind];
+  if (kind->read(parse, kind, parse->uri + strlen(kind->scheme) + 1) < 0 ||
       read_options(parse, opts, nopts) < 0) {
     return -1;
   }
-  return print_source(parse, scheme);
+  return print_source(parse, kind);
 }
 
-struct extip_source *extip_source_parse(
-  const char *uri, char *const *opts, size_t nopts, char *err, size_t errsz) {
-  struct parse parse = { uri, NULL, err, errsz };
+struct extip_source *extip_source_parse(const char *uri, char *const *opts,
+  size_t nopts, char *reason, size_t reason_size) {
+  struct parse parse = { uri, NULL, reason, reason_size };
 
   parse.source = calloc(1, sizeof(*parse.source));
   if (parse.source == NULL) {
@@ -531,10 +519,10 @@ struct extip_source *extip_source_parse(
     return NULL;
   }
   if (read_source(&parse, opts, nopts) < 0) {
-    int saved = errno;
+    int xerrno = errno;
 
     extip_source_free(parse.source);
-    errno = saved;
+    errno = xerrno;
     return NULL;
   }
   return parse.source;
@@ -570,7 +558,8 @@ void extip_source_redact(const char *uri, char *buf, size_t bufsz) {
   size_t scheme_len = strcspn(uri, ":/@");
   char whole[URI_MAX + 32];
 
-  if (find_scheme(uri) != NULL || strncmp(uri + scheme_len, "://", 3) == 0) {
+  if (find_kind(uri) != EXTIP_SOURCE_KINDS ||
+      strncmp(uri + scheme_len, "://", 3) == 0) {
     scheme_len += 1 + strspn(uri + scheme_len + 1, "/");
   } else {
     scheme_len = 0;

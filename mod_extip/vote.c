@@ -10,12 +10,13 @@
  */
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vote.h"
 
 static bool same_endpoint(
-  const struct extip_ballot *a, const struct extip_ballot *b) {
+  const struct extip_vote *a, const struct extip_vote *b) {
   if (strcmp(a->key, b->key) == 0) {
     return true;
   }
@@ -26,14 +27,14 @@ static bool same_endpoint(
          a->peer.sin_addr.s_addr == b->peer.sin_addr.s_addr;
 }
 
-/* Gives every ballot the number of its endpoint. Sameness is followed through
- * third ballots: A may share its name with B and B its address with C. */
+/* Gives every vote the number of its endpoint. Sameness is followed through
+ * third votes: A may share its name with B and B its address with C. */
 static void number_endpoints(
-  const struct extip_ballot *ballots, size_t count, size_t *endpoint) {
+  const struct extip_vote *votes, size_t count, size_t *endpoint) {
   for (size_t i = 0; i < count; i++) {
     endpoint[i] = i;
     for (size_t j = 0; j < i; j++) {
-      if (!same_endpoint(&ballots[i], &ballots[j])) {
+      if (!same_endpoint(&votes[i], &votes[j])) {
         continue;
       }
 
@@ -48,39 +49,63 @@ static void number_endpoints(
   }
 }
 
-/* What one endpoint says in all its ballots together. */
+/* Whether the vote OPEN, which is still to come, may be answered by PEER. */
+static bool may_answer(
+  const struct extip_vote *open, const struct sockaddr_in *peer) {
+  if (peer->sin_family != AF_INET || open->port == 0 ||
+      open->port != ntohs(peer->sin_port)) {
+    return false;
+  }
+  for (size_t i = 0; i < open->addr_count; i++) {
+    if (open->addrs[i].s_addr == peer->sin_addr.s_addr) {
+      return true;
+    }
+  }
+  return open->addr_count == 0;
+}
+
+/* What one endpoint says in all its votes together. */
 struct voter {
   struct in_addr addr;
-  bool speaks;   /* it has a valid ballot */
+  bool speaks;   /* it has a valid vote */
   bool disputes; /* and another one that says something else */
-  bool awaited;  /* a ballot of it is still to come */
+  bool awaited;  /* a vote of it is still to come, or may turn out to be */
 };
 
-static void hear_voters(
-  const struct extip_ballot *ballots, size_t count, struct voter *voters) {
-  size_t endpoint[EXTIP_BALLOTS_MAX];
+/* Returns how many endpoints there are. */
+static unsigned int hear_voters(
+  const struct extip_vote *votes, size_t count, struct voter *voters) {
+  size_t endpoint[EXTIP_VOTES_MAX];
+  unsigned int endpoints = 0;
 
-  number_endpoints(ballots, count, endpoint);
+  number_endpoints(votes, count, endpoint);
   memset(voters, 0, count * sizeof(*voters));
 
   for (size_t i = 0; i < count; i++) {
     struct voter *voter = &voters[endpoint[i]];
 
-    if (!ballots[i].settled) {
+    if (!votes[i].settled) {
       voter->awaited = true;
 
-    } else if (ballots[i].valid) {
+    } else if (votes[i].valid) {
       voter->disputes |=
-        voter->speaks && voter->addr.s_addr != ballots[i].addr.s_addr;
+        voter->speaks && voter->addr.s_addr != votes[i].addr.s_addr;
       voter->speaks = true;
-      voter->addr = ballots[i].addr;
+      voter->addr = votes[i].addr;
     }
+
+    for (size_t j = 0; j < count && votes[i].settled; j++) {
+      voter->awaited |=
+        !votes[j].settled && may_answer(&votes[j], &votes[i].peer);
+    }
+    endpoints += endpoint[i] == i;
   }
+  return endpoints;
 }
 
-static unsigned votes_for(
+static unsigned int votes_for(
   const struct voter *voters, size_t count, struct in_addr addr) {
-  unsigned votes = 0;
+  unsigned int votes = 0;
 
   for (size_t i = 0; i < count; i++) {
     votes += voters[i].speaks && !voters[i].disputes &&
@@ -92,77 +117,101 @@ static unsigned votes_for(
 
 /* The two addresses with most votes. */
 static void count_votes(
-  const struct voter *voters, size_t count, struct extip_outcome *outcome) {
+  const struct voter *voters, size_t count, struct extip_tally *tally) {
   for (size_t i = 0; i < count; i++) {
     struct in_addr addr = voters[i].addr;
-    unsigned votes = votes_for(voters, count, addr);
+    unsigned int votes = votes_for(voters, count, addr);
 
-    if (votes == 0 || addr.s_addr == outcome->addr.s_addr) {
+    if (votes == 0 || addr.s_addr == tally->addr.s_addr) {
       continue;
     }
 
-    if (votes > outcome->votes) {
-      outcome->rival = outcome->votes;
-      outcome->votes = votes;
-      outcome->addr = addr;
+    if (votes > tally->votes) {
+      tally->rival = tally->votes;
+      tally->votes = votes;
+      tally->addr = addr;
 
-    } else if (votes > outcome->rival) {
-      outcome->rival = votes;
+    } else if (votes > tally->rival) {
+      tally->rival = votes;
     }
   }
 }
 
-struct extip_outcome extip_vote(const struct extip_motion *motion,
-  const struct extip_ballot *ballots, size_t count) {
-  struct extip_outcome outcome = { .verdict = EXTIP_VOTE_NONE };
-  struct voter voters[EXTIP_BALLOTS_MAX];
-  unsigned silent = 0, wavering = 0;
+struct extip_tally extip_vote_count(const struct extip_vote_rule *rule,
+  const struct extip_vote *votes, size_t count) {
+  struct extip_tally tally = { .verdict = EXTIP_VOTE_NONE };
+  struct voter voters[EXTIP_VOTES_MAX];
+  unsigned int silent = 0, wavering = 0;
   bool heard = false;
 
-  count = count < EXTIP_BALLOTS_MAX ? count : EXTIP_BALLOTS_MAX;
-  hear_voters(ballots, count, voters);
-  count_votes(voters, count, &outcome);
+  count = count < EXTIP_VOTES_MAX ? count : EXTIP_VOTES_MAX;
+  tally.endpoints = hear_voters(votes, count, voters);
+  count_votes(voters, count, &tally);
 
-  /* Of those still to come, the silent can join a rival, and those that have
-   * voted for the winner can yet contradict themselves. */
+  /* Endpoints that have not answered can join a rival, and those that gave the
+   * winner can still contradict themselves. */
   for (size_t i = 0; i < count; i++) {
     heard |= voters[i].speaks;
     silent += voters[i].awaited && !voters[i].speaks;
     wavering += voters[i].awaited && voters[i].speaks && !voters[i].disputes &&
-                voters[i].addr.s_addr == outcome.addr.s_addr;
+                voters[i].addr.s_addr == tally.addr.s_addr;
   }
 
-  unsigned sure = outcome.votes - wavering;
-  bool won = sure >= motion->quorum && sure > outcome.rival + silent;
-  bool change = motion->known.s_addr != INADDR_ANY &&
-                outcome.addr.s_addr != motion->known.s_addr;
+  unsigned int sure = tally.votes - wavering;
+  bool won = sure >= rule->quorum && sure > tally.rival + silent;
+  bool change =
+    rule->known.s_addr != INADDR_ANY && tally.addr.s_addr != rule->known.s_addr;
   bool vouched =
-    !change || sure > 1 || outcome.addr.s_addr == motion->pending.s_addr;
+    !change || sure > 1 || tally.addr.s_addr == rule->pending.s_addr;
 
   if (silent + wavering > 0 && !(won && vouched)) {
-    outcome.verdict = EXTIP_VOTE_OPEN;
+    tally.verdict = EXTIP_VOTE_OPEN;
 
   } else if (!heard) {
-    outcome.verdict = EXTIP_VOTE_NONE;
+    tally.verdict = EXTIP_VOTE_NONE;
 
   } else if (!won) {
-    outcome.verdict = EXTIP_VOTE_SPLIT;
+    tally.verdict = EXTIP_VOTE_SPLIT;
 
   } else if (!vouched) {
-    outcome.verdict = EXTIP_VOTE_CONFIRM;
+    tally.verdict = EXTIP_VOTE_CONFIRM;
 
-  } else if (outcome.addr.s_addr == motion->known.s_addr) {
-    outcome.verdict = EXTIP_VOTE_SAME;
+  } else if (tally.addr.s_addr == rule->known.s_addr) {
+    tally.verdict = EXTIP_VOTE_SAME;
 
   } else {
-    outcome.verdict = EXTIP_VOTE_ADOPT;
+    tally.verdict = EXTIP_VOTE_ADOPT;
   }
 
-  return outcome;
+  return tally;
 }
 
-unsigned extip_vote_quorum(const char *const *keys, size_t count) {
-  size_t different = 0;
+void extip_vote_describe_split(const struct extip_tally *tally,
+  unsigned int quorum, char *buf, size_t bufsz) {
+  char addr[INET_ADDRSTRLEN];
+
+  inet_ntop(AF_INET, &tally->addr, addr, sizeof(addr));
+  if (tally->votes == 0) {
+    snprintf(buf, bufsz, "every source contradicts itself");
+
+  } else if (tally->votes == tally->rival) {
+    snprintf(buf, bufsz, "sources disagree: %u say %s and as many say another",
+      tally->votes, addr);
+
+  } else if (tally->endpoints < quorum) {
+    snprintf(buf, bufsz,
+      "%u say %s and the quorum is %u, but all sources are %u endpoint%s",
+      tally->votes, addr, quorum, tally->endpoints,
+      tally->endpoints == 1 ? "" : "s");
+
+  } else {
+    snprintf(
+      buf, bufsz, "%u say %s and the quorum is %u", tally->votes, addr, quorum);
+  }
+}
+
+unsigned int extip_vote_endpoints(const char *const *keys, size_t count) {
+  unsigned int different = 0;
 
   for (size_t i = 0; i < count; i++) {
     size_t j = 0;
@@ -173,11 +222,15 @@ unsigned extip_vote_quorum(const char *const *keys, size_t count) {
     different += j == i;
   }
 
-  return different > 2 ? 2 : 1;
+  return different;
+}
+
+unsigned int extip_vote_quorum(const char *const *keys, size_t count) {
+  return extip_vote_endpoints(keys, count) > 2 ? 2 : 1;
 }
 
 bool extip_vote_usable(struct in_addr addr) {
-  unsigned first = ntohl(addr.s_addr) >> 24;
+  unsigned int first = ntohl(addr.s_addr) >> 24;
 
   return first != 0 && first < 224;
 }

@@ -53,7 +53,7 @@ sub stop { kill 'KILL', $inetd; waitpid $inetd, 0 }
 
 sub processes {
   my $here = readlink '/proc/self/ns/net';
-  return grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/ && (readlink "/proc/$_/ns/net" // '') eq $here }
+  return grep { Server::slurp("/proc/$_/cmdline") =~ /^extip-helper/ && (readlink "/proc/$_/ns/net" // '') eq $here }
     map { /(\d+)/ } glob '/proc/[0-9]*';
 }
 
@@ -88,6 +88,40 @@ sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
   ok(Net::wait_for(sub { processes() <= 1 }, 10), 'one process asks for all of them');
   $_->quit for @clients;
   ok(Net::wait_for(sub { !processes() }, 15), '... and ends after its round');
+  stop();
+}
+
+# systemd with Accept=yes and no KillMode=process: what a session has started ends
+# with it.
+{
+  my $server = configured("ExtIPRefresh 1h 1s\nExtIPTimeout 30s\n");
+  inetd($server);
+  my @deaf = ExtIP::deaf('127.0.0.2', '127.0.0.3');
+  my $log = sub { Server::slurp("$server->{dir}/extip.log") };
+  my $session = sub {
+    my $client = client()->login;
+    ok(Net::wait_for(sub { processes() }, 10), 'a session has the sources asked');
+    Net::wait_for(sub { Server::slurp('/proc/self/net/tcp') =~ / 0200007F:1F90 01 / }, 10);
+    $client->quit;
+    kill 'KILL', processes();
+    Net::wait_for(sub { !processes() }, 10);
+  };
+  $session->();
+  unlike($log->(), qr/KillMode/, '... which ends with it');
+  $session->();
+  ok(Net::wait_for(sub { $log->() =~ /: 1 round in a row ended with the session and found nothing: .*KillMode=process/ }, 10),
+    'the next one says what is the matter') or diag $log->();
+  $session->() for 1 .. 2;
+  is(join(' ', $log->() =~ /: (\d+) rounds? in a row/g), '1 2', '... and again when that goes on, but not each time');
+  undef @deaf;
+  @web = ExtIP::webs('9.9.9.9', '9.9.9.9');
+  my $client = client()->login;
+  ok(known($server), 'a round that ends is taken');
+  Net::wait_for(sub { !processes() }, 10);
+  unlink "$server->{dir}/extip.log";
+  $client = client()->login;
+  sleep 0.5;
+  unlike($log->(), qr/in a row/, '... and ends the counting');
   stop();
 }
 

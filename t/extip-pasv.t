@@ -56,7 +56,7 @@ EOC
   answer('8.8.4.4');
   my ($exit, $said) = $server->ctl('extip', 'refresh');
   is($exit, 0, 'ftpdctl extip refresh is accepted');
-  like($said, qr/round is under way/, '... and says what happens');
+  like($said, qr/a round begins now/, '... and says what happens');
   ok(known($server, '8.8.4.4'), 'a change is found');
   is(announced($client), '8.8.4.4', 'a session that was logged in announces it');
   is(announced($tls), '8.8.4.4', '... also the one with TLS');
@@ -64,7 +64,7 @@ EOC
   like(status($server), qr/before      9\.9\.9\.9$/m, 'status shows the address before');
   my @lines = $server->stderr =~ /.*address is now 8\.8\.4\.4.*/g;
   is(scalar @lines, 1, 'one line in the log tells of the change');
-  like($lines[0], qr/was 9\.9\.9\.9: said \Q@{[$web[0]->uri]}\E, \Q@{[$web[1]->uri]}\E \(2 of 2, .*\d+ ms/,
+  like($lines[0], qr/was 9\.9\.9\.9, according to \Q@{[$web[0]->uri]}\E, \Q@{[$web[1]->uri]}\E \(2 of 2 sources, .*\d+ ms/,
     '... with the old one, who said so and how long it took');
   answer('9.9.9.9');
 }
@@ -128,7 +128,7 @@ EOC
     }
   }
   my @keys = status($server) =~ /^(\S.*)$/mg;
-  is_deeply(\@keys, ['server config', "$bind:2121 other"], 'servers that ask the same way share an answer')
+  is_deeply(\@keys, ['test (198.51.100.1:2121)', "other ($bind:2121)"], 'servers that ask the same way share an answer')
     or diag status($server);
 }
 

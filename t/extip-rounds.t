@@ -8,27 +8,26 @@ use lib "$FindBin::Bin/lib";
 use Net 'private';
 use BadServer;
 use IO::Socket::INET;
+use List::Util qw(max min);
 use Server;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 plan skip_all => 'a network namespace of its own needs root' unless Net::private();
 
 my $tool = "$Server::BUILD/tools/extip-round";
-my $slow = $ENV{SANITIZE} ? 3 : 1;
 my $bad = BadServer->start(dns => 1);
 my $good = BadServer::GOOD;
 
 Net::resolver($bad->{host});
 
-# Standard output of the tool, and how long it took.
+# Standard output of the tool. A source that answers has ten seconds; where none
+# does, the time-out is given.
 sub run {
   my (@words) = @_;
-  my $start = time;
-  open my $out, '-|', $tool, '-c', $bad->ca, @words or die "$tool: $!";
+  open my $out, '-|', $tool, '-t', 10_000, '-c', $bad->ca, @words or die "$tool: $!";
   my $said = do { local $/; <$out> // '' };
   close $out;
-  return wantarray ? ($said, time - $start) : $said;
+  return $said;
 }
 
 sub children_of { my ($pid) = @_; return split ' ', Server::slurp("/proc/$pid/task/$pid/children") }
@@ -43,6 +42,16 @@ subtest 'what a request holds' => sub {
   like($home, qr/^User-Agent: mine\r$/m, 'and take the place of our own');
   unlike($home, qr/^User-Agent: mod_extip/m, 'which is not sent then');
   unlike($away, qr/secret|authorization|mine/i, 'none of them goes to where the redirect leads');
+
+  # To the same host, to others whose names begin like its own, all at one port.
+  for (['to-home', '/good?5', 1, 'the same name in other letters, with a dot'], ['to-longer', '/good?3', 0, 'a longer name'],
+    ['to-shorter', '/good?4', 0, 'a shorter name']) {
+    my ($path, $end, $kept, $what) = @$_;
+    $said = run('http://user:pw@home.example:' . $bad->port('http') . "/$path", 'header', 'X-Secret: 42');
+    like($said, qr/\[ok\] \Q$good\E/, "a redirect to $what is followed");
+    my ($head) = $bad->heads($end);
+    is(scalar(() = ($head // 'none') =~ /secret: 42|authorization/gi), $kept ? 2 : 0, $kept ? '... with the credentials' : '... without the credentials') or diag $head;
+  }
 
   run($bad->http('/good'));
   is(join('', $bad->heads('/good')), "GET /good HTTP/1.1\r\nHost: @{[$bad->at('http')]}\r\n"
@@ -79,51 +88,49 @@ subtest 'the environment' => sub {
   my $trap = IO::Socket::INET->new(LocalHost => '127.0.0.2', Listen => 5) or die $!;
   my $proxy = 'http://127.0.0.2:' . $trap->sockport;
   local @ENV{qw(http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY)} = ($proxy) x 5;
-  my $said = run('-t', 1000 * $slow, $bad->http('/good'), ',', $bad->https('good', '/good'), ',', $bad->stuns('good'));
+  my $said = run($bad->http('/good'), ',', $bad->https('good', '/good'), ',', $bad->stuns('good'));
   is(scalar(() = $said =~ /\[ok\]/g), 3, 'names no proxy for us') or diag $said;
   $trap->blocking(0);
   ok(!$trap->accept, 'which is never connected to');
 };
 
 subtest 'STUN over UDP' => sub {
-  my ($ms) = run('-t', 2500, $bad->stun('third'), ',', $bad->stun('silent')) =~ /\[ok\].* (\d+) ms/;
+  my ($ms) = run('-t', 3450, $bad->stun('third'), ',', $bad->stun('silent')) =~ /\[ok\].* (\d+) ms/;
   cmp_ok($ms // 0, '>=', 1495, 'the third request is sent after 1.5 s, as RFC 8489 has it');
-  is($bad->requests('silent'), 3, 'in 2.5 s there are three');
+  is($bad->requests('silent'), 3, 'until the fourth would be there are three');
 };
 
 subtest 'the end of a round' => sub {
   my @hanging = map { ($bad->http("/hang-before?$_"), ',') } 1 .. 10;
-  my ($said, $took) = run('-t', 1000, @hanging, $bad->http('/good'));
-  is(scalar(() = $said =~ /\[timeout\].* [1-4]\d\d\d ms/g), 10, 'ten hanging sources time out') or diag $said;
-  cmp_ok($took, '<', 5 * $slow, 'in the time of one');
+  my $said = run('-t', 2000, @hanging[0 .. $#hanging - 1]);
+  my @took = $said =~ /\[timeout\].* (\d+) ms/g;
+  is(scalar @took, 10, 'ten hanging sources time out') or diag $said;
+  ok(min(@took) >= 2000 && max(@took) < 10_000, 'in the time of one, not of five') or diag "@took";
 
-  ($said, $took) = run('-t', 8000, '-f', @hanging, $bad->http('/good'));
+  $said = run('-t', 120_000, '-f', @hanging, $bad->http('/good'));
   like($said, qr/\[ok\]/, 'the caller can end it with an answer that is enough');
-  is(scalar(() = $said =~ /\[cancelled\].*the round ended early/g), 10, 'which cancels the others');
-  cmp_ok($took, '<', 4, 'and waits for none of them');
+  is(scalar(() = $said =~ /\[cancelled\].*the round ended early/g), 10, 'which cancels the others, and waits for none of them');
 
   pipe my $in, my $wake or die $!;
   my $pid = fork // die $!;
   if (!$pid) {
     open STDIN, '<&', $in;
     open STDOUT, '>', "$bad->{dir}/woken";
-    exec $tool, '-t', 20_000, '-w', $bad->http('/hang-before?w'), ',', $bad->http('/good?w');
+    exec $tool, '-t', 120_000, '-w', $bad->http('/hang-before?w'), ',', $bad->http('/good?w');
   }
   Net::wait_for(sub { $bad->requests('/hang-before?w') && $bad->requests('/good?w') });
-  sleep 0.1;
-  my $start = time;
   close $in;
   close $wake;
   waitpid $pid, 0;
-  cmp_ok(time - $start, '<', 2, 'a hung-up wake descriptor ends it at once');
-  like(Server::slurp("$bad->{dir}/woken"), qr/\[cancelled\].*\n.*\[ok\]/, 'with the answers so far');
+  like(Server::slurp("$bad->{dir}/woken"), qr/\[cancelled\].*\n.*\[/, 'a hung-up wake descriptor ends it, with the answers so far');
 };
 
 subtest 'a resolver that does not answer' => sub {
-  my ($said, $took) = run('-t', 1000, 'stun:dead.example', ',', 'https://dead.example/', ',', $bad->stun('good'));
-  is(scalar(() = $said =~ /\[dns\].*'dead.example' not resolved in 1000 ms/g), 2, 'costs its sources their answer') or diag $said;
-  like($said, qr/\[ok\]/, 'and no other one');
-  cmp_ok($took, '<', 5 * $slow, 'and no time beyond the time-out');
+  my $said = run('-t', 2000, 'stun:dead.example', ',', 'https://dead.example/', ',', $bad->stun('good'));
+  my @took = $said =~ /\[dns\].* (\d+) ms: 'dead.example' not resolved in 2000 ms/g;
+  is(scalar @took, 2, 'costs its sources their answer') or diag $said;
+  cmp_ok(max(@took, 0), '<', 10_000, 'and no time beyond the time-out');
+  like($said, qr/\[ok\]/, 'and no other one its answer');
 
   my $pid = fork // die $!;
   if (!$pid) {
@@ -159,6 +166,22 @@ subtest 'nothing is left over' => sub {
     is($threads, 1, "$name: no thread is left");
     # The sanitizers' allocator keeps what is freed.
     cmp_ok($late, '<=', $early * 1.05 + 256, "$name: no memory is left") unless $ENV{SANITIZE};
+  }
+};
+
+# Loopback counts packets from the IP header on.
+subtest 'what asking costs on the wire' => sub {
+  my $page = Server::slurp("$FindBin::Bin/../mod_extip/sources.html");
+  my $bytes = sub { (Server::slurp('/proc/net/dev') =~ /^\s*lo:\s*(\d+)/m)[0] };
+  my %source = ('stun:' => $bad->stun('good'), 'stuns:' => $bad->stuns('good'), 'http:' => $bad->http('/good'),
+    'https:' => $bad->https('good', '/good'), 'dns:name' => 'dns:good.example');
+  my ($major, $minor) = `openssl version` =~ /(\d+)\.(\d+)/;
+  my $post_quantum = $major * 100 + $minor >= 305 ? 1950 : 0;    # as the page says below its table
+  for my $kind (sort keys %source) {
+    my ($told) = map { $_ + ($kind =~ /s:$/ ? $post_quantum : 0) } $page =~ m{<tr><td><code>\Q$kind\E</code></td>(?:(?!</tr>).)*<td>(\d+)</td></tr>}s;
+    # What is sent again because the machine is busy only adds to it.
+    my $once = min map { my $before = $bytes->(); run('-n', 5, $source{$kind}); ($bytes->() - $before) / 5 } 1 .. 3;
+    cmp_ok(abs($once / ($told // 1) - 1), '<', 0.1, "$kind as the page about sources says") or diag "$once bytes, the page says $told";
   }
 };
 

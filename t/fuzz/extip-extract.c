@@ -29,17 +29,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct extip_extract extract = { 0 };
   struct extip_extract_input input = { text, rest, text, rest };
   struct in_addr addr;
-  char why[160] = "";
+  char reason[160] = "";
 
   if (rest > 0) {
     memcpy(text, newline + 1, rest);
   }
-  if (extip_extract_parse(how, &extract, why, sizeof(why)) < 0 ||
-      extip_extract_run(&extract, &input, &addr, why, sizeof(why)) < 0) {
-    if (*why == '\0') {
+  if (extip_extract_parse(how, &extract, reason, sizeof(reason)) < 0 ||
+      extip_extract_run(&extract, &input, &addr, reason, sizeof(reason)) < 0) {
+    if (*reason == '\0') {
       abort();
     }
-    check_text(why);
+    check_text(reason);
   }
   extip_extract_free(&extract);
   free(text);

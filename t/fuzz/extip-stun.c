@@ -9,13 +9,14 @@
 
 #include "../../mod_extip/printable.c"
 #include "../../mod_extip/stun.c"
+#include "../../mod_extip/stun_message.c"
 
 /* Half of all inputs have a FINGERPRINT that no mutation finds by itself. */
 static void repair(unsigned char *buf, size_t len) {
   uint32_t crc;
 
   if (len < EXTIP_STUN_HEADER_SIZE + 8 || len % 4 != 0 ||
-      get16(buf + len - 8) != ATTR_FINGERPRINT) {
+      get16(buf + len - 8) != EXTIP_STUN_FINGERPRINT) {
     return;
   }
   crc = crc32(buf, len - 8) ^ FINGERPRINT_XOR;
@@ -40,12 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   result = extip_stun_parse(buf, size, id, &reply);
   free(buf);
 
-  if ((result == EXTIP_STUN_ADDRESS) != (*reply.why == '\0') ||
+  if ((result == EXTIP_STUN_ADDRESS) != (*reply.reason == '\0') ||
       (result == EXTIP_STUN_ERROR || result == EXTIP_STUN_ALTERNATE) !=
         (reply.code != 0)) {
     abort();
   }
-  for (const char *c = reply.why; *c != '\0'; c++) {
+  for (const char *c = reply.reason; *c != '\0'; c++) {
     if (*c < 0x20 || *c > 0x7e) {
       abort();
     }

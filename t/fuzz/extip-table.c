@@ -1,10 +1,11 @@
 /*
- * extip-table.c - fuzzes the reader of the table and what is printed of it. The
- * first byte of the input says whether the checksums are made right, so that what
- * lies behind them is read, too, and whether the whole table is examined; the
- * rest lies over the head (if it is), both copies of an answer and one of a
- * status. The file is in memory, and the checksum is not traced byte by byte:
- * together a thousand times as many executions.
+ * extip-table.c - fuzzes the reader of the table's file, what the daemon makes of
+ * a record of the helper, and what is printed of both. The first byte of the input
+ * says whether the checksums are made right, so that what lies behind them is
+ * read, too, and whether the whole file is examined; the rest lies over the head
+ * (if it is), both copies of an answer, and a record. The file is in memory, and
+ * the checksum is not traced byte by byte: together a thousand times as many
+ * executions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -43,10 +44,13 @@ static int file_stat(int fd, struct stat *st) {
 #define pread        file_read
 #define pwrite       file_write
 #define fdatasync(f) 0
+#define ftruncate(f, length) 0
 #define fstat        file_stat
 #include "../../mod_extip/printable.c"
 #include "../../mod_extip/status.c"
 UNTRACED static uint64_t checksum(uint64_t sum, const void *data, size_t len);
+#include "../../mod_extip/clock.c"
+#include "../../mod_extip/table_file.c"
 #include "../../mod_extip/table.c"
 
 _Static_assert(TABLE_SIZE <= sizeof(file), "the table fits");
@@ -55,28 +59,24 @@ _Static_assert(TABLE_SIZE <= sizeof(file), "the table fits");
 #define EXAMINE         2
 #define WRONG_SIZE      4
 
-/* Puts the next part of the input in its place; what is missing is zero. */
-static void put_part(int fd, off_t place, size_t len, const uint8_t **data,
-  size_t *size, bool right) {
-  static union copy copy;
+/* Takes the next part of the input; what is missing is zero. */
+static void take(
+  void *part, size_t len, const uint8_t **data, size_t *size) {
   size_t have = *size < len ? *size : len;
 
-  memset(copy.bytes, 0, len);
-  memcpy(copy.bytes, *data, have);
+  memset(part, 0, len);
+  if (have > 0) {
+    memcpy(part, *data, have);
+  }
   *data += have;
   *size -= have;
-  if (right) {
-    copy.head.check = copy_checksum(&copy.head, place,
-      copy.bytes + sizeof(copy.head), len - sizeof(copy.head));
-  }
-  (void) write_whole(fd, copy.bytes, len, place);
 }
 
 UNTRACED static void check_line(void *user, const char *line) {
   size_t len = strlen(line);
 
   (void) user;
-  if (len == 0 || len >= sizeof(((struct out *) NULL)->packed)) {
+  if (len == 0 || len >= JSON_LINE_SIZE) {
     abort();
   }
   for (size_t i = 0; i < len; i++) {
@@ -86,52 +86,71 @@ UNTRACED static void check_line(void *user, const char *line) {
   }
 }
 
-static void check_writing(int fd) {
-  struct extip_table_answer answer = { .key = "x", .addr = 1, .since = 2 };
-  struct extip_table_answer read;
+static void print(struct extip_record *whole) {
+  struct json json = { .line = check_line };
 
-  if (extip_table_write(fd, 0, &answer) < 0 ||
-      extip_table_read(fd, 0, &read) < 0 ||
-      memcmp(&answer, &read, sizeof(answer)) != 0) {
+  /* The plan gives each record a name. */
+  if (whole->answer.label[0] == '\0') {
+    whole->answer.label[0] = 'x';
+  }
+  extip_status_text(whole, 1, &(struct report) { .line = check_line });
+  json_open(&json, NULL, '[');
+  extip_status_json(whole, 1, &json);
+  json_close(&json, ']');
+  json_flush(&json);
+}
+
+static void check_writing(int fd) {
+  static struct extip_table_answer answers[EXTIP_TABLE_ANSWERS];
+  static struct extip_table_answer read[EXTIP_TABLE_ANSWERS];
+  const struct extip_file out = { .fd = fd };
+
+  answers[0].asked = answers[0].addr = 1;
+  file_size = TABLE_SIZE;
+  if (extip_file_write(&out, answers, 0, true) < 0 ||
+      (extip_file_read(fd, read),
+        memcmp(&answers[0], &read[0], sizeof(read[0])) != 0)) {
     abort();
   }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static struct extip_table_status status;
-  struct extip_table_answer answer;
+  static struct extip_table_answer answers[EXTIP_TABLE_ANSWERS];
+  static struct extip_record record;
   uint8_t how = size > 0 ? data[0] : 0;
-  size_t answer_len = sizeof(struct copy_head) + answers.size;
-
+  struct header header;
   int fd = 0;
 
-  file_size = how & WRONG_SIZE ? PAGE : TABLE_SIZE;
   data += size > 0;
   size -= size > 0;
+  memset(file, 0, TABLE_SIZE);
+  file_size = how & WRONG_SIZE ? PAGE : TABLE_SIZE;
+  make_header(&header);
   if (how & EXAMINE) {
-    put_part(fd, 0, sizeof(struct header), &data, &size, false);
+    take(&header, sizeof(header), &data, &size);
   }
+  (void) write_whole(fd, &header, sizeof(header), 0);
   for (int i = 0; i < 2; i++) {
-    put_part(fd, copy_place(&answers, 0, i), answer_len, &data, &size,
-      how & RIGHT_CHECKSUMS);
+    struct copy copy;
+
+    take(&copy, sizeof(copy), &data, &size);
+    if (how & RIGHT_CHECKSUMS) {
+      copy.check = copy_checksum(&copy, copy_place(0, i));
+    }
+    (void) write_whole(fd, &copy, sizeof(copy), copy_place(0, i));
   }
-  put_part(fd, copy_place(&statuses, 0, 0),
-    sizeof(struct copy_head) + statuses.size, &data, &size,
-    how & RIGHT_CHECKSUMS);
 
   if (how & EXAMINE) {
-    (void) examine_table(fd);
-    (void) extip_table_find(fd, "main");
-    salvage(fd, fd);
+    (void) examine(fd, answers);
+  } else {
+    (void) extip_file_read(fd, answers);
   }
 
-  if (extip_table_read(fd, 0, &answer) == 0 && answer.key[0] != '\0') {
-    bool known = extip_table_read_status(fd, 0, &status) == 0;
-
-    extip_status_text(&answer, known ? &status : NULL, 1, check_line, NULL);
-    extip_status_json(&answer, known ? &status : NULL, 1, check_line, NULL);
-  }
-
+  take(&record, sizeof(record), &data, &size);
+  extip_record_make_safe(&record, &answers[0]);
+  print(&record);
+  record.answer = answers[0];
+  print(&record);
   check_writing(fd);
   return 0;
 }

@@ -8,6 +8,7 @@
 #include "../../mod_extip/extract.c"
 #include "../../mod_extip/ipv4.c"
 #include "../../mod_extip/json.c"
+#include "../../mod_extip/percent.c"
 #include "../../mod_extip/printable.c"
 #include "../../mod_extip/uri.c"
 
@@ -24,14 +25,14 @@ static void check_text(const char *text) {
 /* What is printed must be read as the same source, where nothing is hidden. */
 static void check_source(const struct extip_source *source) {
   struct extip_source *again;
-  char err[512];
+  char reason[512];
 
   check_text(source->text);
   check_text(source->key);
   if (strchr(source->text, '*') != NULL) {
     return;
   }
-  again = extip_source_parse(source->text, NULL, 0, err, sizeof(err));
+  again = extip_source_parse(source->text, NULL, 0, reason, sizeof(reason));
   if (again == NULL || again->kind != source->kind ||
       again->port != source->port || strcmp(again->host, source->host) != 0 ||
       strcmp(again->key, source->key) != 0 ||
@@ -45,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = strndup((const char *) data, size);
   char *words[WORDS_MAX] = { text };
   size_t count = 1;
-  char err[512] = "";
+  char reason[512] = "";
   char shown[64];
   struct extip_source *source;
 
@@ -57,12 +58,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   extip_source_redact(words[0], shown, sizeof(shown));
   check_text(shown);
-  source = extip_source_parse(words[0], words + 1, count - 1, err, sizeof(err));
+  source = extip_source_parse(words[0], words + 1, count - 1, reason, sizeof(reason));
   if (source != NULL) {
     check_source(source);
   } else {
-    check_text(err);
-    if (*err == '\0') {
+    check_text(reason);
+    if (*reason == '\0') {
       abort();
     }
   }

@@ -87,7 +87,7 @@ static void test_retries(void) {
 
 /* The count may come from a table that another process left behind. */
 static void test_many_failures(void) {
-  static const unsigned counts[] = { 31, 32, 63, 64, 65, 1000000, UINT32_MAX };
+  static const unsigned int counts[] = { 31, 32, 63, 64, 65, 1000000, UINT32_MAX };
 
   for (size_t i = 0; i < COUNT(counts); i++) {
     struct extip_schedule schedule = { .refresh = LONGEST,
@@ -105,25 +105,25 @@ static void test_early(void) {
 
   ok(!extip_early_take(&early, INT64_MAX), "nothing is granted unasked");
 
-  extip_early_request(&early, 1000, 250);
+  extip_early_request(&early, 1000, 250, EXTIP_EARLY_GAP, false);
   ok(!extip_early_take(&early, 1249), "a request with a delay has to wait");
-  extip_early_request(&early, 1100, 500);
+  extip_early_request(&early, 1100, 500, EXTIP_EARLY_GAP, false);
   is_int(early.due, 1250, "another does not put it off");
-  extip_early_request(&early, 1100, 0);
+  extip_early_request(&early, 1100, 0, EXTIP_EARLY_GAP, false);
   is_int(early.due, 1100, "... but can move it forward");
   ok(extip_early_take(&early, 1100), "then it is granted");
   ok(!extip_early_take(&early, 1100), "... once");
 
-  extip_early_request(&early, 1200, 0);
+  extip_early_request(&early, 1200, 0, EXTIP_EARLY_GAP, false);
   is_int(early.due, 1100 + EXTIP_EARLY_GAP, "the next waits for the gap");
   ok(!extip_early_take(&early, 1099 + EXTIP_EARLY_GAP), "... all of it");
   ok(extip_early_take(&early, 1100 + EXTIP_EARLY_GAP), "... and no longer");
 
-  extip_early_request(&early, 1100 + 3 * EXTIP_EARLY_GAP, 0);
+  extip_early_request(&early, 1100 + 3 * EXTIP_EARLY_GAP, 0, EXTIP_EARLY_GAP, false);
   ok(extip_early_take(&early, 1100 + 3 * EXTIP_EARLY_GAP),
     "after the gap one is granted at once");
 
-  extip_early_request(&early, 1101 + 3 * EXTIP_EARLY_GAP, EXTIP_EARLY_GAP);
+  extip_early_request(&early, 1101 + 3 * EXTIP_EARLY_GAP, EXTIP_EARLY_GAP, EXTIP_EARLY_GAP, false);
   is_int(early.due, 1101 + 4 * EXTIP_EARLY_GAP,
     "a delay that is longer than the gap counts");
 
@@ -132,14 +132,47 @@ static void test_early(void) {
 
   memset(&early, 0, sizeof(early));
   for (int64_t now = 0; now < 3600 * 1000; now += 1000) {
-    extip_early_request(&early, now, 0);
+    extip_early_request(&early, now, 0, EXTIP_EARLY_GAP, false);
     granted += extip_early_take(&early, now);
   }
   is_int(granted, 3600 * 1000 / EXTIP_EARLY_GAP,
     "whoever asks all the time is granted one per gap");
 }
 
+/* A client a second that could not connect, and a round that says each time that
+ * the address is the right one. */
+static void test_doubt(void) {
+  struct extip_early early = { .wanted = false };
+  int64_t gap = EXTIP_EARLY_GAP, refresh = 300 * 1000;
+  int granted = 0;
+
+  for (int64_t now = 0; now < 600 * 1000; now += 1000) {
+    extip_early_request(&early, now, 0, gap, true);
+    if (extip_early_take(&early, now)) {
+      ok(early.doubt, "a round because of clients, at %lld s",
+        (long long) now / 1000);
+      extip_early_refuted(&gap, refresh);
+      granted++;
+    }
+  }
+
+  is_int(granted, 5, "they are refuted five times in ten minutes");
+  is_int(gap, refresh, "... and then as often as without them");
+  for (int i = 0; i < 100; i++) {
+    extip_early_refuted(&gap, refresh);
+  }
+  is_int(gap, refresh, "... however often that is");
+
+  memset(&early, 0, sizeof(early));
+  early.granted = true;
+  extip_early_request(&early, 0, 0, refresh, true);
+  extip_early_request(&early, 0, 0, EXTIP_EARLY_GAP, false);
+  is_int(early.due, EXTIP_EARLY_GAP, "the operator does not wait for them");
+  ok(!early.doubt, "... and is the reason then");
+}
+
 int main(void) {
+  test_doubt();
   test_jitter();
   test_retries();
   test_many_failures();

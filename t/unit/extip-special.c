@@ -10,10 +10,10 @@
 #include "../../mod_extip/special.c"
 #include "tap.h"
 
-/* WHY is part of the reason, NULL for an address that is globally reachable. */
+/* REASON is part of the reason, NULL for an address that is globally reachable. */
 static const struct {
   const char *text;
-  const char *why;
+  const char *reason;
 } addresses[] = {
   { "0.0.0.0", "this network" },
   { "0.255.255.255", "this network" },
@@ -47,13 +47,16 @@ static const struct {
   { "192.0.0.171", "NAT64" },
   { "192.0.0.255", "protocol assignment" },
   { "192.0.1.0", NULL },
-  { "192.0.2.1", "TEST-NET-1" },
+  { "192.0.2.0", "TEST-NET-1" },
+  { "192.0.2.255", "TEST-NET-1" },
   { "192.0.3.0", NULL },
   { "192.31.196.1", NULL },
   { "192.52.193.1", NULL },
   { "192.88.98.255", NULL },
+  { "192.88.99.0", "6to4" },
   { "192.88.99.1", "6to4" },
   { "192.88.99.2", "6a44" },
+  { "192.88.99.255", "6to4" },
   { "192.88.100.0", NULL },
   { "192.167.255.255", NULL },
   { "192.168.0.0", "RFC 1918 private" },
@@ -65,9 +68,11 @@ static const struct {
   { "198.19.255.255", "benchmarking" },
   { "198.20.0.0", NULL },
   { "198.51.99.255", NULL },
-  { "198.51.100.7", "TEST-NET-2" },
+  { "198.51.100.0", "TEST-NET-2" },
+  { "198.51.100.255", "TEST-NET-2" },
   { "198.51.101.0", NULL },
   { "203.0.112.255", NULL },
+  { "203.0.113.0", "TEST-NET-3" },
   { "203.0.113.255", "TEST-NET-3" },
   { "203.0.114.0", NULL },
   { "223.255.255.255", NULL },
@@ -89,14 +94,16 @@ int main(void) {
 
   for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
     const char *text = addresses[i].text;
-    const char *wanted = addresses[i].why;
-    const char *why = NULL;
+    const char *wanted = addresses[i].reason;
+    const char *reason = NULL;
     bool parsed = extip_ipv4_parse(text, strlen(text), &addr);
-    bool global = parsed && extip_is_global(addr, &why);
+    bool global = parsed && extip_is_global(addr, &reason);
 
     ok(parsed && global == (wanted == NULL) &&
-         (wanted == NULL || strstr(why, wanted) != NULL),
+         (wanted == NULL ? reason == NULL : strstr(reason, wanted) != NULL),
       "%s is %s", text, wanted == NULL ? "globally reachable" : wanted);
+    is_int(parsed && extip_is_global(addr, NULL), global,
+      "... also when nobody asks why");
   }
 
   for (size_t i = 0; i < sizeof(not_addresses) / sizeof(not_addresses[0]);

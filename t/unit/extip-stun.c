@@ -9,6 +9,7 @@
 
 #include "../../mod_extip/printable.c"
 #include "../../mod_extip/stun.c"
+#include "../../mod_extip/stun_message.c"
 #include "tap.h"
 
 /* RFC 5769: the transaction id of 2.1, 2.2 and 2.3. */
@@ -60,7 +61,7 @@ static const struct {
   size_t len;
   enum extip_stun_result result;
   const char *addr; /* NULL: none */
-  const char *why;  /* part of it */
+  const char *reason;  /* part of it */
 } replies[] = {
   { "XOR-MAPPED-ADDRESS", BYTES("\x01\x01\x00\x0c" HEAD XOR_1),
     EXTIP_STUN_ADDRESS, "203.0.113.7", "" },
@@ -94,6 +95,18 @@ static const struct {
   { "unknown required attribute",
     BYTES("\x01\x01\x00\x10" HEAD XOR_1 "\x7a\xbc\x00\x00"), EXTIP_STUN_BAD,
     NULL, "unknown required attribute 0x7abc" },
+  { "required attribute 0",
+    BYTES("\x01\x01\x00\x10" HEAD XOR_1 "\x00\x00\x00\x00"), EXTIP_STUN_BAD,
+    NULL, "unknown required attribute 0x0000" },
+  { "two unknown required attributes, of which 0 is the first",
+    BYTES("\x01\x01\x00\x14" HEAD XOR_1 "\x00\x00\x00\x00\x7a\xbc\x00\x00"),
+    EXTIP_STUN_BAD, NULL, "unknown required attribute 0x0000" },
+  { "the last optional attribute of all is optional",
+    BYTES("\x01\x01\x00\x10" HEAD XOR_1 "\xff\xff\x00\x00"),
+    EXTIP_STUN_ADDRESS, "203.0.113.7", "" },
+  { "the first optional one too",
+    BYTES("\x01\x01\x00\x10" HEAD XOR_1 "\x80\x00\x00\x00"),
+    EXTIP_STUN_ADDRESS, "203.0.113.7", "" },
   { "unknown family",
     BYTES("\x01\x01\x00\x0c" HEAD
           "\x00\x20\x00\x08\x00\x03\x33\x26\xea\x12\xd5\x45"),
@@ -190,7 +203,7 @@ static const struct {
 
 static void check(const char *name, const unsigned char *bytes, size_t len,
   const unsigned char *id, enum extip_stun_result wanted, const char *addr,
-  const char *why) {
+  const char *reason) {
   struct extip_stun_reply reply;
   /* Of its own size, so that a sanitizer sees a byte too much read. */
   unsigned char *copy = malloc(len);
@@ -204,12 +217,36 @@ static void check(const char *name, const unsigned char *bytes, size_t len,
     inet_ntop(AF_INET, &reply.addr, text, sizeof(text));
   }
   if (!ok(result == wanted && (addr == NULL || strcmp(text, addr) == 0) &&
-            strstr(reply.why, why) != NULL && (*why || !*reply.why) &&
+            strstr(reply.reason, reason) != NULL && (*reason || !*reply.reason) &&
             (reply.code != 0) == (wanted == EXTIP_STUN_ERROR ||
                                    wanted == EXTIP_STUN_ALTERNATE),
-        "%s: %s", name, *why ? why : addr)) {
-    printf("#   result %d, %s, '%s'\n", result, text, reply.why);
+        "%s: %s", name, *reason ? reason : addr)) {
+    printf("#   result %d, %s, '%s'\n", result, text, reply.reason);
   }
+}
+
+/* Attributes below 0x8000 must be known (RFC 8489 14): those are that it names,
+ * and those that RFC 3489 had. */
+static void test_required(void) {
+  static const unsigned int known[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb,
+    0x14, 0x15, 0x1c, 0x1d, 0x1e, 0x1f, 0x20 };
+  unsigned int wrong = 0;
+
+  for (unsigned int type = 0; type < 0x8000; type++) {
+    unsigned char bytes[] = "\x01\x01\x00\x10" HEAD XOR_1 "\x00\x00\x00\x00";
+    struct extip_stun_reply reply;
+    bool is_known = false;
+
+    bytes[32] = (unsigned char) (type >> 8);
+    bytes[33] = (unsigned char) type;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+      is_known = is_known || known[i] == type;
+    }
+    wrong += (extip_stun_parse(bytes, sizeof(bytes) - 1,
+                (const unsigned char *) ID, &reply) == EXTIP_STUN_ADDRESS) !=
+             is_known;
+  }
+  is_int(wrong, 0, "no other required attribute is taken for known");
 }
 
 int main(void) {
@@ -218,6 +255,7 @@ int main(void) {
   struct extip_stun_reply reply;
   size_t changed = 0;
 
+  test_required();
   check("RFC 5769 2.2", rfc_ipv4, sizeof(rfc_ipv4) - 1, rfc_id,
     EXTIP_STUN_ADDRESS, "192.0.2.1", "");
   extip_stun_parse(rfc_ipv4, sizeof(rfc_ipv4) - 1, rfc_id, &reply);
@@ -230,6 +268,7 @@ int main(void) {
   is_int(crc32(rfc_request, sizeof(rfc_request) - 1 - 8) ^ FINGERPRINT_XOR,
     0xe57a3bcf, "RFC 5769 2.1: its FINGERPRINT");
 
+  memset(request, 0xff, sizeof(request));
   extip_stun_request(request, rfc_id);
   ok(memcmp(request, "\x00\x01\x00\x00", 4) == 0 &&
        memcmp(request + 4, rfc_request + 4, 16) == 0,
@@ -255,11 +294,22 @@ int main(void) {
   for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
     check(replies[i].name, (const unsigned char *) replies[i].bytes,
       replies[i].len, (const unsigned char *) ID, replies[i].result,
-      replies[i].addr, replies[i].why);
+      replies[i].addr, replies[i].reason);
   }
 
   is_int(extip_stun_length(rfc_ipv4), sizeof(rfc_ipv4) - 1,
     "a stream's header says how long the message is");
+  for (unsigned int len = 20; len <= 32; len++) {
+    unsigned char head[EXTIP_STUN_HEADER_SIZE] = "\x01\x01\x00\x00" HEAD;
+
+    head[3] = (unsigned char) (len - 20);
+    is_int(extip_stun_length(head), len % 4 == 0 ? len : 0,
+      "a message of %u bytes is %s", len, len % 4 == 0 ? "read" : "none");
+  }
+  is_int(extip_stun_length((const unsigned char *) "\x01\x01\x05\xc8" HEAD),
+    1500, "one of 1,500 bytes is read");
+  is_int(extip_stun_length((const unsigned char *) "\x01\x01\x05\xcc" HEAD), 0,
+    "one of 1,504 bytes is none");
   is_int(extip_stun_length(
            (const unsigned char *) "\x01\x01\xff\xfc" HEAD),
     0, "a message of 64 KiB is not read from a stream");

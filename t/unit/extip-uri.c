@@ -8,6 +8,7 @@
 #include "../../mod_extip/extract.c"
 #include "../../mod_extip/ipv4.c"
 #include "../../mod_extip/json.c"
+#include "../../mod_extip/percent.c"
 #include "../../mod_extip/printable.c"
 #include "../../mod_extip/uri.c"
 #include "tap.h"
@@ -56,15 +57,21 @@ static const struct {
   { "gce:metadata.google.internal", EXTIP_SOURCE_GCE, NULL,
     "metadata.google.internal:80", NULL },
   { "azure:", EXTIP_SOURCE_AZURE, NULL, "169.254.169.254:80", NULL },
+  { "natpmp:", EXTIP_SOURCE_NATPMP, NULL, "router:", NULL },
+  { "NATPMP:192.168.1.1", EXTIP_SOURCE_NATPMP, "natpmp:192.168.1.1",
+    "router:192.168.1.1", NULL },
+  { "upnp:", EXTIP_SOURCE_UPNP, NULL, "router:", NULL },
+  { "pcp:", EXTIP_SOURCE_PCP, NULL, "router:", NULL },
+  { "pcp:192.168.1.1", EXTIP_SOURCE_PCP, NULL, "router:192.168.1.1", NULL },
   { "ec2:127.0.0.1:8080", EXTIP_SOURCE_EC2, NULL, "127.0.0.1:8080", NULL },
   { "ec2:169.254.169.254:81", EXTIP_SOURCE_EC2, NULL, "169.254.169.254:81",
     NULL },
 };
 
-/* WHY is part of the sentence. */
+/* REASON is part of the sentence. */
 static const struct {
   const char *uri;
-  const char *why;
+  const char *reason;
 } bad[] = {
   { "", "allowed are stun:" },
   { "stun", "allowed are stun:" },
@@ -131,9 +138,8 @@ static const struct {
   { "dns:", "dns: takes a name" },
   { "dns:192.0.2.1", "dns: takes a name" },
   { "dns:h:53", "dns: takes a name" },
-  { "if:", "if: takes the name" },
-  { "if:sixteen-bytes-xx", "if: takes the name" },
-  { "if:a/b", "if: takes the name" },
+  { "if:", "expected if:interface" },
+  { "if:sixteen-bytes-xx", "1 to 15 characters" },
   { "ec2:h:0", "port must be" },
   { "ec2:h/latest", "host must be" },
   { "azure://h", "host must be" },
@@ -142,20 +148,20 @@ static const struct {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct extip_source *parse(
-  const char *uri, const char *const *words, char *err, size_t errsz) {
+  const char *uri, const char *const *words, char *reason, size_t reason_size) {
   size_t count = 0;
 
   while (words != NULL && words[count] != NULL) {
     count++;
   }
-  return extip_source_parse(uri, (char *const *) words, count, err, errsz);
+  return extip_source_parse(uri, (char *const *) words, count, reason, reason_size);
 }
 
 static void test_good(void) {
   for (size_t i = 0; i < COUNT(good); i++) {
     const char *text = good[i].text != NULL ? good[i].text : good[i].uri;
-    char err[512] = "";
-    struct extip_source *source = parse(good[i].uri, NULL, err, sizeof(err));
+    char reason[512] = "";
+    struct extip_source *source = parse(good[i].uri, NULL, reason, sizeof(reason));
 
     if (!ok(source != NULL && source->kind == good[i].kind &&
               strcmp(source->text, text) == 0 &&
@@ -163,14 +169,14 @@ static void test_good(void) {
               (good[i].path == NULL ? source->path == NULL
                                     : strcmp(source->path, good[i].path) == 0),
           "%.60s is read", good[i].uri)) {
-      printf("#   %s, text %s, key %s\n", err, source ? source->text : "",
+      printf("#   %s, text %s, key %s\n", reason, source ? source->text : "",
         source ? source->key : "");
     }
 
     /* What is printed is read again as the same, if nothing is hidden. */
     if (source != NULL && strchr(source->text, '*') == NULL) {
       struct extip_source *again =
-        parse(source->text, NULL, err, sizeof(err));
+        parse(source->text, NULL, reason, sizeof(reason));
 
       ok(again != NULL && again->kind == source->kind &&
            strcmp(again->key, source->key) == 0 &&
@@ -184,31 +190,31 @@ static void test_good(void) {
 
 static void test_bad(void) {
   for (size_t i = 0; i < COUNT(bad); i++) {
-    char err[512] = "";
+    char reason[512] = "";
     char shown[80];
-    struct extip_source *source = parse(bad[i].uri, NULL, err, sizeof(err));
+    struct extip_source *source = parse(bad[i].uri, NULL, reason, sizeof(reason));
 
     extip_source_redact(bad[i].uri, shown, sizeof(shown));
     if (!ok(source == NULL && errno == EINVAL &&
-              strstr(err, bad[i].why) != NULL && strlen(err) < 511,
-          "'%s' is refused: %s", shown, bad[i].why)) {
-      printf("#   %s\n", err);
+              strstr(reason, bad[i].reason) != NULL && strlen(reason) < 511,
+          "'%s' is refused: %s", shown, bad[i].reason)) {
+      printf("#   %s\n", reason);
     }
     extip_source_free(source);
   }
 }
 
 static void test_credentials(void) {
-  char err[512];
+  char reason[512];
   struct extip_source *source =
-    parse("https://us%65r:p%40ss:w@h/x?token=s3cret", NULL, err, sizeof(err));
+    parse("https://us%65r:p%40ss:w@h/x?token=s3cret", NULL, reason, sizeof(reason));
 
   is_str(source->user, "user", "the user name is decoded");
   is_str(source->password, "p@ss:w", "the password is decoded");
   is_str(source->text, "https://***@h/x?***", "neither is in what is printed");
   extip_source_free(source);
 
-  source = parse("http://token@h/", NULL, err, sizeof(err));
+  source = parse("http://token@h/", NULL, reason, sizeof(reason));
   ok(strcmp(source->user, "token") == 0 && *source->password == '\0',
     "a user name may stand without a password");
   extip_source_free(source);
@@ -252,7 +258,7 @@ static void test_options(void) {
   static const struct {
     const char *uri;
     const char *words[6];
-    const char *why;
+    const char *reason;
   } cases[] = {
     { "http://h/", { "extract" }, "value must follow 'extract'" },
     { "http://h/", { "header" }, "value must follow 'header'" },
@@ -275,8 +281,8 @@ static void test_options(void) {
     { "stun:h", { "extract", "body" }, "only http: and https:" },
     { "ec2:", { "header", "A: b" }, "only http: and https:" },
   };
-  char err[512];
-  struct extip_source *source = parse("http://h/", all, err, sizeof(err));
+  char reason[512];
+  struct extip_source *source = parse("http://h/", all, reason, sizeof(reason));
 
   ok(source->extract.kind == EXTIP_EXTRACT_JSON &&
        strcmp(source->extract.arg, "/ip") == 0,
@@ -288,18 +294,18 @@ static void test_options(void) {
   extip_source_free(source);
 
   for (size_t i = 0; i < COUNT(cases); i++) {
-    source = parse(cases[i].uri, cases[i].words, err, sizeof(err));
-    if (!ok(source == NULL && errno == EINVAL && strstr(err, cases[i].why),
+    source = parse(cases[i].uri, cases[i].words, reason, sizeof(reason));
+    if (!ok(source == NULL && errno == EINVAL && strstr(reason, cases[i].reason),
           "%s %s... is refused: %s", cases[i].uri, cases[i].words[0],
-          cases[i].why)) {
-      printf("#   %s\n", err);
+          cases[i].reason)) {
+      printf("#   %s\n", reason);
     }
     extip_source_free(source);
   }
 
   static const char *const wrong[] = { "header", "Key s3cret", NULL };
-  parse("http://u:s3cret@h/?s3cret", wrong, err, sizeof(err));
-  ok(strstr(err, "s3cret") == NULL && strstr(err, "Key") != NULL,
+  parse("http://u:s3cret@h/?s3cret", wrong, reason, sizeof(reason));
+  ok(strstr(reason, "s3cret") == NULL && strstr(reason, "Key") != NULL,
     "a complaint names the header and no secret");
 }
 
@@ -317,11 +323,11 @@ static void test_keys(void) {
     { "stun:h", "stuns:h", false },
     { "dns:h", "if:h", false },
   };
-  char err[512];
+  char reason[512];
 
   for (size_t i = 0; i < COUNT(cases); i++) {
-    struct extip_source *one = parse(cases[i].one, NULL, err, sizeof(err));
-    struct extip_source *other = parse(cases[i].other, NULL, err, sizeof(err));
+    struct extip_source *one = parse(cases[i].one, NULL, reason, sizeof(reason));
+    struct extip_source *other = parse(cases[i].other, NULL, reason, sizeof(reason));
 
     ok((strcmp(one->key, other->key) == 0) == cases[i].same,
       "%s and %s are %s", cases[i].one, cases[i].other,
