@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use Client;
 use NatLab;
+use Router;
 use Server;
 use Time::HiRes qw(sleep time);
 
@@ -177,6 +178,41 @@ heading('e. The router forgets idle connections after 4 s, a download takes 12 s
     sprintf 'with: 226 after the last byte, and a second transfer on the same connection (%.0f s in all)', $seconds)
     or note($result{with}[4]);
   note('$ ftpdctl keepalive status', ($server->ctl('keepalive', 'status'))[1]);
+}
+
+heading('f. A router that forwards nothing, until it is asked');
+{
+  my $home = Router->new;
+  my $url  = 'ftp://' . $home->external . '/short';
+  my %files = (modules => ['mod_tls'], config => "PassivePorts 61000 61009\n$common");
+  my $stock = files($home->server(%files));
+  my ($status) = download($home, 'client', $url, limit => 3);
+  seen($status != 0, 'before: nobody outside reaches the server (' . $home->external . ' is the router)');
+  $stock->stop;
+
+  my $began = time;
+  my $asking = files($home->server(
+    modules => ['mod_tls', 'mod_extip', 'mod_natpasv'],
+    config  => sub { table($_[0]) . <<'EOC' . $common },
+ExtIPEngine on
+ExtIPSource natpmp:
+ExtIPForward control passive
+NATPasvEngine on
+NATPasvPool public 61000-61009
+NATPasvRule * pool public
+EOC
+  ));
+  my $reply = Net::wait_for(sub {
+    my ($status, $reply) = download($home, 'client', $url, limit => 3, quiet => 1);
+    return $status == 0 && $reply;
+  }, 10) // '';
+  note("< $reply");
+  seen(announced($reply) eq $home->external && port($reply) >= 61000,
+    sprintf 'after: ExtIPForward control passive; the transfer works %.1f s after the start', time - $began);
+  note('$ ftpdctl extip forwards', ($asking->ctl('extip', 'forwards'))[1]);
+  $asking->stop;
+  my @left = $home->rules;
+  seen(@left == 0, 'and when the daemon has ended, the router forwards nothing again');
 }
 
 printf "\n%s in %.0f s\n", $failed ? "$failed of the steps are not as they should be" : 'All as it should be', time - $started;

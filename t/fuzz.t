@@ -14,7 +14,11 @@ plan skip_all => 'clang is missing' unless grep { -x "$_/clang" } split /:/, $EN
 my $build = $ENV{BUILD_DIR} // getcwd . '/build';
 my @names = map { basename($_, '.c') } sort glob 't/fuzz/*.c';
 my $said = `make -s -C $build/.. fuzz build=$build 2>&1`;
-is($?, 0, 'the fuzzers build') or diag $said;
+unless (is($?, 0, 'the fuzzers build')) {
+  diag $said;
+  done_testing;
+  exit;
+}
 ok(scalar @names, 'there are fuzzers');
 
 my $least = $ENV{LONG} ? 10_000_000 : 1000;
@@ -30,7 +34,7 @@ for (@running) {
   my ($name, $out) = @$_;
   my @lines = readline $out;
   close $out;
-  is($? >> 8, 0, "$name finds nothing") or diag @lines[-40 .. -1];
+  is($? >> 8, 0, "$name finds nothing") or diag @lines > 40 ? @lines[-40 .. -1] : @lines;
   my ($runs) = join('', @lines) =~ /Done (\d+) runs/;
   cmp_ok($runs // 0, '>=', $least, "$name was executed often enough") and note "$name: $runs executions";
 }

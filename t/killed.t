@@ -25,7 +25,7 @@ ExtIPOptions AllowReserved
 NATPasvEngine on
 NATPasvTable $server->{dir}/run/natpasv.tab
 NATPasvPool public 30000-30003 quarantine 0s
-NATPasvRule * pool public address extip wait 0s
+NATPasvRule * pool public address extip wait 0s share any
 KeepaliveEngine on
 EOC
 }

@@ -41,7 +41,7 @@ sub debian_source {
 }
 
 my $source = $ENV{PROFTPD_SOURCE} // debian_source();
-ok($source && -f "$source/configure", 'the sources of ProFTPD are here') or BAIL_OUT('no sources of ProFTPD');
+ok($source && -f "$source/configure", 'the sources of ProFTPD are here') or die 'no sources of ProFTPD';
 
 Net::private();    # apt needed the network, the rest does not
 
@@ -50,7 +50,7 @@ for my $kind (qw(static shared)) {
   my $list = join ':', 'mod_tls', @ours;
   ok(sh("cp -r $source $tree && cp -r @{[map { qq($top/$_) } @ours]} $tree/contrib/"), "$kind: a copied directory is all it takes");
   my $with = $kind eq 'static' ? "--with-modules=$list" : "--enable-dso --with-shared=$list";
-  ok(sh("cd $tree && ./configure --prefix=$dir/$kind-root --enable-ctrls --enable-openssl $with LIBS=-lcurl"), "$kind: configures");
+  ok(sh("cd $tree && ./configure --prefix=$dir/$kind-root --enable-ctrls --enable-openssl $with"), "$kind: configures");
   ok(sh("cd $tree && make -j2 && make install"), "$kind: builds and installs");
   local $Server::DAEMON = "$dir/$kind-root/sbin/proftpd";
   local $Server::BUILD  = "$dir/$kind-root/libexec";
@@ -71,6 +71,7 @@ EOC
   };
   ok($server, "$kind: the daemon starts with all three") or diag $@;
   next unless $server;
+  ok(Net::wait_for(sub { ($server->ctl('extip', 'status'))[1] =~ /not global .* if:lo/ }, 15), "$kind: the helper has asked");
   $server->file('down', text => 'hello');
   my $client = Client->connect('127.0.0.1', $server->port)->auth_tls->login;
   is_deeply([$client->retr('down')], [226, '226 Transfer complete', 'hello'], "$kind: a download on TLS");

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use Net 'private';
 use Client;
+use Limits;
 use Nginx;
 use Server;
 use Test::More;
@@ -28,9 +29,8 @@ NATPasvRule * pool public address auto
 EOC
   mod_keepalive => sub { "KeepaliveEngine on\nKeepaliveRule * interval 1s\n" },
 );
-# For clients on loopback "auto" is the local address; with mod_extip there
-# the rule names it.
-sub all { my ($s) = @_; return join('', map { $config{$_}->($s) } @ours) =~ s/address auto/address extip/r . Server::tls() }
+# AnnounceToAll: for clients on loopback, too, "auto" is what mod_extip knows.
+sub all { my ($s) = @_; return join('', map { $config{$_}->($s) } @ours) . Server::tls() }
 
 sub known {
   my ($server) = @_;
@@ -70,6 +70,29 @@ for my $order ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0])
   $client->quit;
 }
 
+# As when an operator adds them to a daemon that serves.
+{
+  my $server = Server->start(modules => ['mod_tls']);
+  $server->{modules} = ['mod_tls', @ours];
+  $server->link_modules;
+  $server->reconfigure(\&all);
+  $server->hup;
+  ok(known($server), 'loaded for the first time by a reload: the address is known') or diag $server->log;
+  my ($address, $port) = Client->connect('127.0.0.1', $server->port)->login->pasv;
+  is($address, '203.0.113.9', '... and announced');
+  ok($port >= 30000 && $port <= 30049, '... with a port of the pool');
+  ok(exists $server->ctl_json('keepalive', 'status')->{logged_in}, '... and mod_keepalive has its table');
+  $server->hup;
+  ok(known($server), '... also after the next reload');
+}
+
+# Without it they are given the local one.
+{
+  my $server = Server->start(modules => \@ours, config => sub { all($_[0]) =~ s/ AnnounceToAll//r =~ s/^TLS.*\n//gmr });
+  known($server);
+  is((Client->connect('127.0.0.1', $server->port)->login->pasv)[0], '127.0.0.1', 'PASV announces the local address to a local client');
+}
+
 {
   my $server = Server->start(modules => ['mod_tls', @ours], config => sub { all($_[0]) . "TransferRate RETR 2000\n" });
   known($server);
@@ -82,13 +105,13 @@ for my $order ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0])
   my $before = $server->belongings;
   my @clients;
   for my $n (1 .. 4) {
-    open my $out, '-|', 'sh', '-c', 'exec "$@"', 'sh', 'curl', '-sS', '-m', 60, ($n % 2 ? ('--ssl-reqd', '-k') : ()),
+    open my $out, '-|', 'sh', '-c', 'exec "$@"', 'sh', 'curl', '-sS', '-m', int Limits::of(60), ($n % 2 ? ('--ssl-reqd', '-k') : ()),
       '-u', 'ftp:ftp', '-o', '/dev/null', '-w', '%{size_download} %{exitcode}', "ftp://127.0.0.1:@{[$server->port]}/long" or die $!;
     push @clients, $out;
   }
   sleep 0.5;
   my $hups = 0;
-  my $end  = time + 60;
+  my $end  = time + Limits::of(15);
   rehup($server), ++$hups while $hups < 50 and time < $end;
   is($hups, 50, '50 reloads');
   is(readline($_), '20000000 0', 'a transfer that ran during the reloads is whole') for @clients;

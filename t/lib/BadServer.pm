@@ -16,6 +16,7 @@ package BadServer;
 use strict;
 use warnings;
 use parent 'Daemon';
+use Compress::Zlib ();
 use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
@@ -28,7 +29,7 @@ use Time::HiRes qw(sleep);
 use constant { GOOD => '9.9.9.10', LIE => '8.8.4.4' };
 use constant HANG => 60;    # seconds; longer than any test waits
 
-our @CERTIFICATES = qw(good expired selfsigned wrong-name);
+our @CERTIFICATES = qw(good named expired selfsigned wrong-name);
 
 # HTTP: what is sent back by path. A code reference gets the connection (and
 # the server); text is sent as it is and the connection closed.
@@ -45,6 +46,9 @@ sub reply {
 
 sub redirect { my ($to) = @_; return reply('', status => '302 Found', headers => ["Location: $to"]) }
 
+sub packed { my ($how, $body) = @_; return reply($body, headers => ["Content-Encoding: $how"]) }
+sub gzip { return Compress::Zlib::memGzip($_[0]) }
+
 sub then_hang { my ($text) = @_; return sub { print { $_[0] } $text; sleep HANG } }
 
 our %HTTP = (
@@ -58,7 +62,7 @@ our %HTTP = (
   '/hang-after'   => then_hang(reply(LIE, length => 'none')),
   '/drip'         => sub {
     my ($client) = @_;
-    for my $byte (split //, reply(LIE)) { print $client $byte; sleep 0.1 }
+    for my $byte (split //, reply(LIE . ' ' x 1000)) { print $client $byte or last; sleep 0.1 }
   },
 
   '/truncated' => reply(LIE, length => 20),
@@ -74,9 +78,21 @@ our %HTTP = (
   '/http-0.9'     => LIE . "\n",
   '/two-lengths'  => reply(LIE, headers => ['Content-Length: 3']),
 
+  # Nobody asked for these.
+  '/gzip'         => packed('gzip', gzip(GOOD)),
+  '/deflate'      => packed('deflate', Compress::Zlib::compress(GOOD)),
+  '/gzip-json'    => packed('gzip', gzip('{"ip": "' . GOOD . '"}')),
+  '/gzip-bomb'    => packed('gzip', gzip(GOOD . "\n" x 10_000_000)),
+  '/gzip-padded'  => packed('gzip', substr(gzip(GOOD), 0, 3) . "\4" . substr(gzip(GOOD), 4, 6) . pack('v/a', "\0" x 60_000) . substr(gzip(GOOD), 10)),
+  '/gzip-cut'     => packed('gzip', substr(gzip(LIE), 0, 15)),
+  '/gzip-broken'  => packed('gzip', substr(gzip(LIE), 0, 10) . "\xff" x 20),
+  '/gzip-not'     => packed('gzip', LIE),
+  '/odd-encoding' => packed('rot13', LIE),
+  '/bom'          => reply("\xef\xbb\xbf" . GOOD . "\r\n"),
+  '/mapped'       => reply('::ffff:' . GOOD),
+
   '/image'         => reply("\x89PNG\r\n\x1a\n\0\0\0" . LIE, type => 'image/png'),
   '/html'          => reply('<html><body>Your address is ' . LIE . '</body></html>', type => 'text/html'),
-  '/gzip'          => reply("\x1f\x8b\x08\0\0\0\0\0\0\x03", headers => ['Content-Encoding: gzip']),
   '/two-addresses' => reply(LIE . "\n" . GOOD . "\n"),
   '/ipv6'          => reply("2001:db8::1\n"),
   '/leading-zeros' => reply('008.008.004.004'),
@@ -105,11 +121,15 @@ our %HTTP = (
   '/to-file'      => redirect('file:///etc/passwd'),
   '/to-gopher'    => redirect('gopher://127.0.0.1:25/_x'),
   '/to-other-port' => sub { my ($client, $self) = @_; print $client redirect('http://' . $self->at('http-2') . '/good?2') },
+  '/to-longer'    => sub { my ($client, $self) = @_; print $client redirect('http://home.examples:' . $self->port('http') . '/good?3') },
+  '/to-shorter'   => sub { my ($client, $self) = @_; print $client redirect('http://home.exampl:' . $self->port('http') . '/good?4') },
+  '/to-home'      => sub { my ($client, $self) = @_; print $client redirect('http://HOME.example.:' . $self->port('http') . '/good?5') },
   '/to-https'     => redirect('https://127.0.0.2/good'),
   '/to-loopback'  => redirect('http://127.0.0.1/lie'),
   '/to-decimal'   => redirect('http://2130706433/lie'),
   '/to-localhost' => redirect('http://localhost/lie'),
   '/to-private'   => redirect('http://10.0.0.1/lie'),
+  '/to-dash'      => redirect('http://-good.example/lie'),
   '/to-metadata'  => redirect('http://169.254.169.254/latest/meta-data/'),
   '/to-name'      => redirect('http://private.example/lie'),
   '/to-user'      => redirect('//user:word@127.0.0.2/lie'),
@@ -163,6 +183,7 @@ our %STUN = (
   'alternate-loop'     => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $_[1]->sockport) . inet_aton($_[1]->sockhost))) },
   'alternate-loopback' => sub { failure($_[0], 300, 'Try', attr(0x8023, address('127.0.0.1'))) },
   'alternate'    => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $_[3]->port('stun-good')) . inet_aton($_[1]->sockhost))) },
+  'alternate-own'      => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $_[3]->port('stun-own-address')) . inet_aton($_[1]->sockhost))) },
   'alternate-port-0'   => sub { failure($_[0], 300, 'Try', attr(0x8023, pack('C C n', 0, 1, 0) . inet_aton($_[1]->sockhost))) },
   'private'      => sub { success($_[0], mapped('10.1.2.3')) },
   'cgnat'        => sub { success($_[0], mapped('100.127.255.254')) },
@@ -250,6 +271,10 @@ our %CLOUD = (
 our %DNS = (
   'good.example'    => [GOOD],
   'two.example'     => [GOOD, LIE],
+  # The server itself, under names that begin alike.
+  'home.example'    => ['127.0.0.2'],
+  'home.examples'   => ['127.0.0.2'],
+  'home.exampl'     => ['127.0.0.2'],
   'private.example' => ['10.0.0.1'],
   'none.example'    => [],
   'dead.example'    => undef,
@@ -291,6 +316,7 @@ sub start {
     $self->serve;
     POSIX::_exit(0);
   }
+  $self->watched;
   delete @$self{qw(tcp udp)};
   return $self;
 }
@@ -426,6 +452,8 @@ sub make_certificates {
     subjectAltNames => [[IP => $self->{host}], [DNS => 'localhost']]);
   my %make = (
     'good'       => [@named, @valid, issuer => [$ca, $ca_key]],
+    'named'      => [@valid, subject => { commonName => 'extip' },
+      subjectAltNames => [[DNS => '*.names.example']], issuer => [$ca, $ca_key]],
     'expired'    => [@named, not_before => $now - 7200, not_after => $now - 3600, issuer => [$ca, $ca_key]],
     'selfsigned' => [@named, @valid],
     'wrong-name' => [@valid, subject => { commonName => 'other.example' },

@@ -6,14 +6,17 @@ use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::IP;
+use Limits;
 use Net;
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
-# connect($host, $port, netns => name, from => local address, timeout => s)
+# connect($host, $port, netns => name, from => local address, timeout => s): a
+# reply that takes longer than the timeout, a generous one if none is given, is
+# none.
 sub connect {
   my ($class, $host, $port, %opt) = @_;
-  my $self = bless { host => $host, timeout => 15, %opt, buffer => '' }, $class;
+  my $self = bless { host => $host, timeout => Limits::of(10), %opt, buffer => '' }, $class;
   $self->{socket} = $self->dial($host, $port) or die "connect $host:$port: $@";
   setsockopt $self->{socket}, IPPROTO_TCP, TCP_NODELAY, 1;
   @$self{qw(code greeting)} = $self->reply;
@@ -48,11 +51,13 @@ sub reply {
   return ($code, $text =~ s/\r\n\z//r);
 }
 
-sub line {
-  my ($self, $timeout) = @_;
-  my $end = time + $timeout;
-  while ($self->{buffer} !~ /\n/) {
-    my $socket = $self->{socket} or return '';
+# Reads until what is there, unread, matches: 1, 0 when the server is gone, and
+# undef when that did not come in time.
+sub heard {
+  my ($self, $pattern, $timeout) = @_;
+  my $end = time + ($timeout // $self->{timeout});
+  while ($self->{buffer} !~ $pattern) {
+    my $socket = $self->{socket} or return 0;
     my $left = $end - time;
     my $pending = $socket->can('pending') ? $socket->pending : 0;
     return if $left <= 0 or !$pending && !IO::Select->new($socket)->can_read($left);
@@ -62,9 +67,17 @@ sub line {
     my $later = !defined $got && ($!{EAGAIN} || $!{EINTR});
     $socket->blocking(1);
     next if $later;
-    return '' unless $got;
+    return 0 unless $got;
     $self->{buffer} .= $chunk;
   }
+  return 1;
+}
+
+# The next line, '' when the server is gone, undef when it did not come in time.
+sub line {
+  my ($self, $timeout) = @_;
+  my $heard = $self->heard(qr/\n/, $timeout);
+  return defined $heard ? '' : undef unless $heard;
   $self->{buffer} =~ s/^([^\n]*\n)//;
   return $1;
 }
@@ -162,7 +175,7 @@ sub stor { my ($self, $name, $text, %opt) = @_; return $self->transfer("STOR $na
 
 sub quit {
   my ($self) = @_;
-  my @reply = $self->cmd('QUIT', 5);
+  my @reply = $self->cmd('QUIT');
   $self->close;
   return @reply;
 }
@@ -172,7 +185,7 @@ sub quit {
 sub leave {
   my ($self) = @_;
   $self->send('QUIT');
-  1 while $self->line(5);
+  1 while $self->line($self->{timeout});
   $self->close;
 }
 

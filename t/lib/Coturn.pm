@@ -23,7 +23,8 @@ sub start {
       $opt{cert} ? ('--cert', $opt{cert}, '--pkey', $opt{key}) : '--no-tls'
       or POSIX::_exit(127);
   }
-  Net::wait_port($self->{host}, $_, undef, 20) || die "coturn does not listen on port $_" for 3478, $opt{cert} ? 5349 : ();
+  $self->watched;
+  Net::wait_port($self->{host}, $_, undef) || die "coturn does not listen on port $_" for 3478, $opt{cert} ? 5349 : ();
   return $self;
 }
 

@@ -7,6 +7,10 @@ package Daemon;
 use strict;
 use warnings;
 use File::Path qw(remove_tree);
+use Janitor;
+
+# To be called when it runs: it does not outlive the test.
+sub watched { my ($self) = @_; Janitor::watch(@$self{qw(pid dir)}); return }
 
 sub stop {
   my ($self, $signal) = @_;
@@ -14,6 +18,7 @@ sub stop {
   local $?;
   kill $signal // 'TERM', $pid;
   waitpid $pid, 0;
+  Janitor::forget($pid);
   return;
 }
 

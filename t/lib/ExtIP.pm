@@ -118,12 +118,31 @@ sub server {
 }
 
 # What a server's environment needs for a clock that is RATE times as fast as
-# ours, nothing when Debian's faketime is missing. Its alarm() rounds down, and 0
-# is none: a daemon whose timers are needed is sent SIGALRM by the test.
+# ours, nothing when Debian's faketime is missing. It is one clock for the daemon
+# and the programs it starts: that of a process that lives as long as this. Its
+# alarm() rounds down, and 0 is none: a daemon whose timers are needed is sent
+# SIGALRM by the test.
+my $clock;
+sub ExtIP::Clock::DESTROY {
+  my ($self) = @_;
+  return unless $self->{owner} == $$;
+  local $?;
+  kill 'TERM', $self->{pid} if $self->{pid};
+  waitpid $self->{wrapper}, 0;
+}
 sub fast_clock {
   my ($rate) = @_;
   my ($library) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1' or return;
-  return { LD_PRELOAD => $library, FAKETIME => "+0 x$rate" };
+  if (!$clock) {
+    my $pid = fork // die "fork: $!";
+    if (!$pid) { open STDERR, '>', '/dev/null'; exec 'faketime', '-m', '-f', "+0 x$rate", 'sleep', 100_000 or POSIX::_exit(127) }
+    $clock = bless { owner => $$, wrapper => $pid }, 'ExtIP::Clock';
+    $clock->{shared} = Net::wait_for(sub {
+      ($clock->{pid}) = split ' ', Server::slurp("/proc/$pid/task/$pid/children");
+      return $clock->{pid} && (Server::slurp("/proc/$clock->{pid}/environ") =~ /(?:^|\0)FAKETIME_SHARED=([^\0]+)/)[0];
+    }, 10) or die 'no clock';
+  }
+  return { LD_PRELOAD => $library, FAKETIME => "+0 x$rate", FAKETIME_SHARED => $clock->{shared} };
 }
 
 sub client {
@@ -147,15 +166,16 @@ sub known {
 
 sub helper {
   my ($server) = @_;
-  return (grep { Server::slurp("/proc/$_/cmdline") =~ /mod_extip: asking/ } children($server))[0];
+  return (grep { Server::slurp("/proc/$_/cmdline") =~ /^extip-helper/ } children($server))[0];
 }
 
-# A helper other than the ones given.
+# A helper other than the ones given, which sleeps: it has told the daemon that it
+# has begun. If one does not, the next one is not there at once.
 sub next_helper {
   my ($server, $seconds, @not) = @_;
   return Net::wait_for(sub {
     my $pid = helper($server);
-    return defined $pid && !(grep { $_ == $pid } @not) && $pid;
+    return defined $pid && !(grep { $_ == $pid } @not) && Server::slurp("/proc/$pid/stat") =~ /\) S / && $pid;
   }, $seconds);
 }
 

@@ -13,8 +13,9 @@ package NatLab;
 #                              router is its own: no NAT, and no change of the
 #                              outside address cuts it
 #
-# A janitor process takes everything down when the laboratory goes out of
-# scope, and also when the test dies, is interrupted or is killed.  The names
+# With another network than 198.51.100 (wan => '9.9.9'), what is outside has
+# addresses that are not reserved. A janitor process takes everything down when the laboratory goes out of
+# scope, and also when the test dies, is interrupted or is killed. The names
 # carry the process id, so laboratories can run side by side.
 
 use strict;
@@ -44,17 +45,19 @@ sub unavailable {
 # forget  => seconds after which the router forgets an idle connection
 # control => port of the control connection that the router forwards (21)
 # ports   => data ports that it forwards ('60000-60099')
+# wan     => the first three numbers of all addresses outside, as text
 # keep    => a name for a laboratory that stays up until remove(name)
 sub new {
   my ($class, %opt) = @_;
   my $self = bless {
     control  => 21,
     ports    => '60000-60099',
+    wan      => '198.51.100',
     %opt,
     prefix   => $opt{keep} // sprintf('nat%d-%d', $$, ++$count),
-    external => '198.51.100.7',
     owner    => $$,
   }, $class;
+  $self->{external} = "$self->{wan}.7";
   if ($opt{keep}) {
     remove($opt{keep});
     make_path($self->{dir} = "/run/$opt{keep}");
@@ -154,10 +157,10 @@ sub build {
   for my $host (@HOSTS) {
     my $etc = '/etc/netns/' . $self->ns($host);
     make_path($etc);
-    write_file("$etc/hosts", <<'EOF');
+    write_file("$etc/hosts", <<"EOF");
 127.0.0.1 localhost
-198.51.100.2 stun.example ip.example
-198.51.100.3 stun2.example ip2.example
+$self->{wan}.2 stun.example ip.example
+$self->{wan}.3 stun2.example ip2.example
 EOF
     write_file("$etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
   }
@@ -171,8 +174,8 @@ EOF
   $self->ip($_ => 'link set lo up') for @HOSTS;
   $self->ip(wan => 'link add br0 type bridge', 'link set br0 up',
     map { ("link set $_ master br0", "link set $_ up") } values %wan_port);
-  $self->ip(inet => 'addr add 198.51.100.2/24 dev eth0', 'addr add 198.51.100.3/24 dev eth0', 'link set eth0 up');
-  $self->ip(client => 'addr add 198.51.100.50/24 dev eth0', 'link set eth0 up');
+  $self->ip(inet => (map { "addr add $self->{wan}.$_/24 dev eth0" } 2, 3), 'link set eth0 up');
+  $self->ip(client => "addr add $self->{wan}.50/24 dev eth0", 'link set eth0 up');
   $self->ip(router => 'link set eth0 name wan0', 'link add lan0 type bridge',
     (map { ("link set $lan_port{$_} master lan0", "link set $lan_port{$_} up") } qw(server lan)),
     'addr add 192.168.1.1/24 dev lan0', 'link set lan0 up',
@@ -218,9 +221,10 @@ table ip filter {
 EOF
 }
 
+# A file for each process: scenarios that run at the same time add rules, too.
 sub nft {
   my ($self, $rules) = @_;
-  my $file = "$self->{dir}/rules.nft";
+  my $file = "$self->{dir}/rules.$$.nft";
   write_file($file, $rules);
   $self->must(router => 'nft', '-f', $file);
 }
@@ -266,10 +270,10 @@ http {
 EOF
   $self->spawn(inet => 'nginx', '-c', "$dir/nginx.conf", '-e', "$dir/nginx.log");
   $self->spawn(inet => 'turnserver', '-n', '--stun-only', '--no-cli', '--no-auth', '--pidfile', "$dir/turn.pid",
-    '--log-file', 'stdout', '-L', '198.51.100.2', '-L', '198.51.100.3',
+    '--log-file', 'stdout', (map { ('-L', "$self->{wan}.$_") } 2, 3),
     '--cert', "$dir/inet.crt", '--pkey', "$dir/inet.key");
   for my $port (80, 443, 3478) {
-    Net::wait_port('198.51.100.2', $port, $self->ns('inet'), 20) or die "nothing listens on port $port of inet";
+    Net::wait_port("$self->{wan}.2", $port, $self->ns('inet'), 20) or die "nothing listens on port $port of inet";
   }
   return $self;
 }

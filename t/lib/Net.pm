@@ -9,6 +9,7 @@ use warnings;
 use Fcntl ();
 use File::Temp ();
 use IO::Socket::IP;
+use Limits;
 use Time::HiRes qw(sleep time);
 
 use constant { CLONE_NEWNET => 0x40000000, CLONE_NEWNS => 0x00020000 };
@@ -94,10 +95,11 @@ sub free_port {
   return $socket->sockport;
 }
 
-# Waits until the code returns something true; returns it, or nothing.
+# Waits until the code returns something true; returns it, or nothing. What this
+# takes on an idle machine, 10 s if nothing is said, is turned into a limit.
 sub wait_for {
   my ($code, $seconds) = @_;
-  my $end = time + ($seconds // 10);
+  my $end = time + Limits::of($seconds // 10);
   while (1) {
     my $result = $code->();
     return $result if $result;

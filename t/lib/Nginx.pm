@@ -14,23 +14,36 @@ sub start {
   my ($class, %opt) = @_;
   my $self = bless { host => '127.0.0.1', %opt, owner => $$ }, $class;
   $self->{port} //= Net::free_port($self->{host}, $self->{netns});
-  my $dir = $self->{dir} = File::Temp::tempdir('nginx-test-XXXXXX', TMPDIR => 1);
+  $self->{dir} = File::Temp::tempdir('nginx-test-XXXXXX', TMPDIR => 1);
   $self->answer($self->{answer} // '');
+  $self->configure;
   $self->{pid} = fork // die "fork: $!";
   if ($self->{pid} == 0) {
-    open STDERR, '>', "$dir/stderr";
-    exec Net::prefix($self->{netns}), 'nginx', '-c', "$dir/nginx.conf", '-e', "$dir/error.log"
+    open STDERR, '>', "$self->{dir}/stderr";
+    exec Net::prefix($self->{netns}), 'nginx', '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error.log"
       or POSIX::_exit(127);
   }
+  $self->watched;
   Net::wait_port(@$self{qw(host port netns)}) or die 'nginx does not listen';
   return $self;
 }
 
-# What it answers from now on.
+# What it answers from now on: a file, since the workers of before a reload go
+# on accepting connections for a while.
 sub answer {
   my ($self, $text) = @_;
+  my $path = "$self->{dir}/answer";
+  open my $file, '>', "$path.new" or die "$path.new: $!";
+  print $file $text;
+  close $file or die "$path.new: $!";
+  rename "$path.new", $path or die "$path: $!";
+  return $self;
+}
+
+sub configure {
+  my ($self) = @_;
   my $dir = $self->{dir};
-  my $locations = $self->{locations} // qq{location / { return 200 "$text"; }};
+  my $locations = $self->{locations} // "location / { root $dir; try_files /answer =500; }";
   open my $file, '>', "$dir/nginx.conf" or die "$dir/nginx.conf: $!";
   print $file <<"EOC";
 daemon off; worker_processes 1; pid $dir/pid; user root;
@@ -42,22 +55,7 @@ http {
   server { listen $self->{host}:$self->{port}; $locations }
 }
 EOC
-  close $file;
-  return $self unless $self->{pid};
-  kill 'HUP', $self->{pid};
-  Net::wait_for(sub { ($self->get // '') eq $text }, 5) or die 'nginx does not take its new answer';
-  return $self;
-}
-
-sub get {
-  my ($self) = @_;
-  my $socket = Net::in($self->{netns}, sub {
-    IO::Socket::IP->new(PeerHost => $self->{host}, PeerPort => $self->{port}, Timeout => 2);
-  }) or return;
-  print $socket "GET / HTTP/1.0\r\n\r\n";
-  local $/;
-  my ($body) = readline($socket) =~ /\r\n\r\n(.*)/s;
-  return $body;
+  close $file or die "$dir/nginx.conf: $!";
 }
 
 sub uri { my ($self) = @_; return "http://$self->{host}:$self->{port}/" }

@@ -6,6 +6,8 @@ package RealClients;
 
 use strict;
 use warnings;
+use Limits;
+use List::Util qw(min);
 use Net;
 use POSIX ();
 use Time::HiRes qw(sleep time);
@@ -109,7 +111,7 @@ END
 
 # Net::FTP closes its data connection with TLS 1.3 tickets unread, so that the
 # kernel resets it: an upload that the server reads slowly fails with any
-# server.  The script reads them before it closes.
+# server. The script reads them before it closes.
 sub Net__FTP {
   my ($o) = @_;
   my $tls_max = $o->{tls_max} ? "SSL_version => 'TLSv1_2'," : '';
@@ -148,14 +150,15 @@ sub rclone {
 }
 
 # Runs scripts at the same time: ([name, netns, directory, script, seconds], ...),
-# the last only where it is not the common limit.  Returns name => { status,
+# the last only where it is not the common limit. Returns name => { status,
 # seconds, said }; whoever takes longer is killed.
 sub together {
   my ($seconds, @jobs) = @_;
   my (%pid, %result);
   for my $job (@jobs) {
-    # A daemon under the sanitizers takes its time to start a session.
-    sleep($ENV{SANITIZE} ? 0.4 : 0.03);
+    # A daemon under the sanitizers takes its time to start a session, and one on a
+    # busy machine. But what happens to some is to happen to others as far on.
+    sleep(min(0.5, ($ENV{SANITIZE} ? 0.2 : 0.05) * Limits::slowness()));
     my ($name, $netns, $dir, $script, $limit) = @$job;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {

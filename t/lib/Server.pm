@@ -9,12 +9,16 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
+use Janitor;
 use Net;
 use Scalar::Util qw(weaken);
 use Time::HiRes qw(sleep time);
+use Time::Local qw(timegm);
 
 our $BUILD = abs_path($ENV{BUILD_DIR} // dirname(__FILE__) . '/../../build');
 our $DAEMON = $ENV{PROFTPD} // (grep { -x } map { "$_/proftpd" } '/usr/sbin', '/usr/local/sbin')[0];
+# Releases differ in how ftpdctl speaks to the daemon.
+our ($FTPDCTL) = grep { -x } map { "$_/ftpdctl" } dirname($DAEMON // '') =~ s{/sbin$}{/bin}r, '/usr/bin', '/usr/local/bin';
 our %OURS = map { $_ => 1 } qw(mod_extip mod_natpasv mod_keepalive);
 
 my %running;    # pid of the test that started it => its servers
@@ -116,11 +120,20 @@ sub system_modules {
 
 sub has_module { return -e system_modules() . "/$_[0].so" }
 
+# Debian 13 builds as modules what others have in the daemon and every test
+# needs.
+sub modules {
+  my ($self) = @_;
+  my @core = grep { has_module($_) } qw(mod_delay mod_ls mod_xfer);
+  my %core = map { $_ => 1 } @core;
+  return @core, grep { !$core{$_} } @{ $self->{modules} };
+}
+
 # Modules are found in one directory, ours and the system's side by side.
 sub link_modules {
   my ($self) = @_;
   my $system = system_modules();
-  for my $module (@{ $self->{modules} }) {
+  for my $module ($self->modules) {
     my $from = $OURS{$module} ? $self->{build} // $BUILD : -e "$BUILD/modules/$module.so" ? "$BUILD/modules" : $system;
     symlink "$from/$module.so", "$self->{dir}/modules/$module.so";
   }
@@ -157,7 +170,7 @@ sub write_config {
   my ($self) = @_;
   my $dir = $self->{dir};
   my $text = ref $self->{config} ? $self->{config}->($self) : $self->{config};
-  my $load = join '', map { "LoadModule $_.c\n" } @{ $self->{modules} };
+  my $load = join '', map { "LoadModule $_.c\n" } $self->modules;
   my $base = $self->{base} // <<"EOC";
 ServerName test
 ServerType standalone
@@ -248,10 +261,11 @@ sub run {
   }
   $self->{pid} = $pid;    # ip netns exec becomes the daemon: one process
   weaken($running{$$}{$pid} = $self);
+  Janitor::watch($pid, $self->{keep} ? '/nowhere' : $self->{dir});
   my $up = Net::wait_for(sub {
     return 'dead' if waitpid($pid, 1) == $pid;    # WNOHANG
     Net::wait_port($self->{bind}, $self->{port}, $self->{netns}, 0);
-  }, $ENV{SANITIZE} ? 30 : 15);
+  }, 15);
   if (!$up or $up eq 'dead') {
     my $said = $self->log;
     $self->stop if $up;
@@ -264,7 +278,7 @@ sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; retu
 sub log    { slurp("$_[0]{dir}/log") . $_[0]->stderr }    # in the foreground it logs to stderr
 sub stderr { slurp("$_[0]{dir}/stderr") }
 
-# Reports of the sanitizers, empty when clean.  ASAN writes files, UBSAN may
+# Reports of the sanitizers, empty when clean. ASAN writes files, UBSAN may
 # have only stderr.
 sub sanitizer {
   my ($self) = @_;
@@ -323,15 +337,40 @@ sub belongings {
   return \%has;
 }
 
-# ftpdctl: exit status and what it printed.
+# ftpdctl: exit status and what it printed. A busy daemon may close a connection
+# before it has read what is asked, which is asked again.
 sub ctl {
   my ($self, @words) = @_;
-  open my $out, '-|', 'sh', '-c', 'exec ftpdctl -s "$@" 2>&1', 'sh', "$self->{dir}/run/ctrls.sock", @words
+  my @answer;
+  for (1 .. 5) {
+    @answer = $self->ctl_once(@words);
+    last unless $answer[1] =~ /^error sending request/;
+    sleep 0.2;
+  }
+  return @answer;
+}
+
+sub ctl_once {
+  my ($self, @words) = @_;
+  open my $out, '-|', 'sh', '-c', 'exec "$@" 2>&1', 'sh', $FTPDCTL, '-s', "$self->{dir}/run/ctrls.sock", @words
     or die "ftpdctl: $!";
   local $/;
   my $said = <$out> // '';
   close $out;
   return ($? >> 8, $said =~ s/^ftpdctl: //gmr);
+}
+
+# What ftpdctl prints with json as its last word, decoded; dies if it is no JSON.
+sub ctl_json {
+  my ($self, @words) = @_;
+  require JSON::PP;
+  return JSON::PP::decode_json(($self->ctl(@words, 'json'))[1]);
+}
+
+# A time of that JSON (RFC 3339, in UTC) as seconds since 1970; 0 for null.
+sub seconds {
+  my ($year, $month, $day, $hour, $minute, $second) = ($_[0] // return 0) =~ /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)Z$/ or die "no time: $_[0]";
+  return timegm($second, $minute, $hour, $day, $month - 1, $year);
 }
 
 # Ends the daemon and what hangs on it; with a signal of your choice.
@@ -347,13 +386,16 @@ sub stop {
     kill 'KILL', $pid;
     waitpid $pid, 0;
   }
+  Janitor::forget($pid);
   return @rest;
 }
 
 # Leaves the server running when the test ends, its directory too.
 sub abandon {
   my ($self) = @_;
-  delete $running{ $self->{owner} }{ delete $self->{pid} };
+  my $pid = delete $self->{pid};
+  delete $running{ $self->{owner} }{$pid};
+  Janitor::forget($pid);
   $self->{keep} = 1;
 }
 

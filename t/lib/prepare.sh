@@ -4,11 +4,12 @@
 # shellcheck shell=sh
 
 # What building needs, what the demonstration needs, what the tests need.
-build_packages='gcc libc6-dev make pkg-config proftpd-core proftpd-dev libcurl4-openssl-dev libssl-dev'
+build_packages='gcc libc6-dev make pkg-config proftpd-core proftpd-dev libcurl4-openssl-dev
+  libminiupnpc-dev libssl-dev'
 demo_packages='proftpd-mod-crypto perl libio-socket-ssl-perl openssl procps
   iproute2 nftables conntrack coturn nginx-light curl'
-test_packages='haproxy lftp ncftp tnftp inetutils-ftp wget rclone python3 tcpdump
-  strace faketime clang libclang-rt-14-dev spin shellcheck'
+test_packages='proftpd-mod-proxy openssh-client miniupnpd-nftables haproxy libnginx-mod-stream
+  libyaml-libyaml-perl lftp ncftp tnftp inetutils-ftp wget rclone python3 tcpdump strace faketime clang libclang-rt-dev spin shellcheck'
 
 say() { printf '%s\n' "$*"; }
 give_up() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

@@ -23,14 +23,64 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../mod_extip/job.h"
+#include "../../mod_extip/driver.h"
+#include "../../mod_extip/log.h"
 #include "../../mod_extip/round.h"
 
 #define QUERIES_MAX 200
 
-static int first_answer_is_enough(struct extip_query *query, void *user) {
+/* The round that runs. */
+static size_t unsettled;
+static int ended;
+static int first_answer_is_enough;
+
+static void on_settled(struct extip_query *query) {
+  unsettled--;
+  ended |= first_answer_is_enough && query->answer.status == EXTIP_OK;
+}
+
+static void end_round(int fd, void *user) {
+  (void) fd;
   (void) user;
-  return query->answer.status == EXTIP_OK;
+  ended = 1;
+}
+
+/* Asks all of them; what is not settled at the end of the round is cancelled. */
+static int run_round(
+  struct extip_loop *loop, struct extip_query *queries, size_t count) {
+  unsettled = count;
+  ended = 0;
+  for (size_t i = 0; i < count; i++) {
+    queries[i].answer.status = EXTIP_CANCELLED;
+    snprintf(queries[i].answer.reason, sizeof(queries[i].answer.reason),
+      "the round ended early");
+  }
+
+  for (size_t i = 0; i < count && !ended; i++) {
+    extip_loop_ask(loop, &queries[i]);
+  }
+
+  while (unsettled > 0 && !ended) {
+    if (extip_loop_turn(loop, 60000) < 0) {
+      return -1;
+    }
+  }
+
+  for (size_t i = 0; i < count; i++) {
+    if (queries[i].loop == loop && !queries[i].settled) {
+      queries[i].answer.status = EXTIP_CANCELLED;
+      snprintf(queries[i].answer.reason, sizeof(queries[i].answer.reason),
+        "the round ended early");
+    }
+  }
+
+  return 0;
+}
+
+/* The helper's is in its main file, which is not here. */
+void extip_log(enum extip_loudness loudness, const char *fmt, ...) {
+  (void) loudness;
+  (void) fmt;
 }
 
 static void print_answer(const struct extip_query *query) {
@@ -90,16 +140,16 @@ static size_t read_queries(
 
   while (*words != NULL && count < QUERIES_MAX) {
     size_t used = 0;
-    char err[512];
+    char reason[512];
 
     while (words[used] != NULL && strcmp(words[used], ",") != 0) {
       used++;
     }
     queries[count] = *model;
     queries[count].source = used == 0 ? NULL : extip_source_parse(words[0],
-      words + 1, used - 1, err, sizeof(err));
+      words + 1, used - 1, reason, sizeof(reason));
     if (queries[count].source == NULL) {
-      fprintf(stderr, "extip-round: %s\n", used == 0 ? "no source" : err);
+      fprintf(stderr, "extip-round: %s\n", used == 0 ? "no source" : reason);
       exit(2);
     }
     count++;
@@ -110,8 +160,11 @@ static size_t read_queries(
 
 int main(int argc, char **argv) {
   static struct extip_query queries[QUERIES_MAX];
-  struct extip_query model = { .timeout_ms = 1000 };
-  struct extip_round_opts opts = { .wake_fd = -1 };
+  struct extip_query model = {
+    .timeout_ms = 1000, .ca_file = "", .on_settled = on_settled
+  };
+  struct extip_loop *loop;
+  int wake_fd = -1;
   long rounds = 1;
   long rss = 0;
   int64_t start;
@@ -125,19 +178,19 @@ int main(int argc, char **argv) {
         inet_pton(AF_INET, optarg, &model.bind);
         break;
       case 'c':
-        model.ca_file = *optarg != '\0' ? optarg : NULL;
+        model.ca_file = optarg;
         break;
       case 't':
-        model.timeout_ms = (unsigned) strtoul(optarg, NULL, 10);
+        model.timeout_ms = (unsigned int) strtoul(optarg, NULL, 10);
         break;
       case 'n':
         rounds = strtol(optarg, NULL, 10);
         break;
       case 'f':
-        opts.settled = first_answer_is_enough;
+        first_answer_is_enough = 1;
         break;
       case 'w':
-        opts.wake_fd = STDIN_FILENO;
+        wake_fd = STDIN_FILENO;
         break;
       default:
         return 2;
@@ -149,8 +202,14 @@ int main(int argc, char **argv) {
 
   fds = count_fds();
   start = extip_now();
+  loop = extip_loop_make();
+  if (loop == NULL) {
+    perror("extip-round");
+    return 1;
+  }
+  extip_loop_watch(loop, wake_fd, end_round, NULL);
   for (long i = 0; i < rounds; i++) {
-    if (extip_round_run(queries, count, &opts) < 0) {
+    if (run_round(loop, queries, count) < 0) {
       perror("extip-round");
       return 1;
     }
@@ -158,6 +217,7 @@ int main(int argc, char **argv) {
       rss = proc_status("VmRSS:");
     }
   }
+  extip_loop_free(loop);
   for (size_t i = 0; i < count; i++) {
     print_answer(&queries[i]);
   }
@@ -169,6 +229,5 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < count; i++) {
     extip_source_free((struct extip_source *) queries[i].source);
   }
-  extip_round_free();
   return 0;
 }

@@ -139,7 +139,6 @@ static void *transfer(void *user) {
 int main(int argc, char **argv) {
   pthread_t thread[2];
   void *curl[2];
-  int i;
 
   if (argc != 7) {
     fprintf(stderr, "usage: keepalive-turns down|up <turn in bytes> "
@@ -150,16 +149,16 @@ int main(int argc, char **argv) {
   curl_global_init(CURL_GLOBAL_ALL);
   way = argv[1];
   turn_bytes = (curl_off_t) strtoll(argv[2], NULL, 10);
-  for (i = 0; i < 2; i++) {
+  for (int i = 0; i < 2; i++) {
     sides[i].file = argv[3 + 2 * i];
     sides[i].url = argv[4 + 2 * i];
     pthread_create(&thread[i], NULL, transfer, &sides[i]);
   }
-  for (i = 0; i < 2; i++) {
+  for (int i = 0; i < 2; i++) {
     pthread_join(thread[i], &curl[i]);
   }
   /* The end of a session takes time that the other one would be charged for. */
-  for (i = 0; i < 2; i++) {
+  for (int i = 0; i < 2; i++) {
     curl_easy_cleanup(curl[i]);
   }
 

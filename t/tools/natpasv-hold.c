@@ -10,10 +10,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include "../../mod_natpasv/file.c"
+#include "../../mod_natpasv/futex.c"
 #include "../../mod_natpasv/lease.c"
 #include "../../mod_natpasv/ports.c"
+#include "../../mod_natpasv/queue.c"
 #include "../../mod_natpasv/random.c"
 #include "../../mod_natpasv/table.c"
+#include "../../mod_natpasv/turns.c"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -39,34 +43,42 @@ int main(int argc, char **argv) {
   static struct natpasv_table table;
   static struct natpasv_lessee lessee;
   static struct natpasv_ports ports;
-  unsigned held, count;
+  unsigned int held, count;
   char end;
 
   if (argc < 4 || natpasv_ports_parse(&ports, argv[2], 1) < 0) {
     fprintf(stderr, "usage: natpasv-hold <table>|- <ports> <count> [addr]\n");
     return 2;
   }
-  count = (unsigned) strtoul(argv[3], NULL, 10);
+  count = (unsigned int) strtoul(argv[3], NULL, 10);
   (void) setrlimit(RLIMIT_NOFILE, &limit);
 
   if (strcmp(argv[1], "-") != 0) {
-    lessee.table = &table;
-    if (natpasv_table_open(&table, argv[1]) < 0 ||
-      natpasv_table_enrol(&table) < 0) {
+    char reason[256];
+
+    if (natpasv_file_open(
+          &table, argv[1], NATPASV_FILE_RELOAD, reason, sizeof(reason)) < 0) {
+      fprintf(stderr, "%s: %s\n", argv[1], reason);
+      return 1;
+    }
+    lessee = (struct natpasv_lessee){ .table = &table, .ports = &ports,
+      .key = natpasv_ports_key(&ports), .client = 1, .any = true };
+    if (natpasv_queue_enrol(&lessee) < 0) {
       perror(argv[1]);
       return 1;
     }
   }
 
   for (held = 0; held < count; held++) {
-    int port = lessee.table != NULL ? natpasv_lease_claim(&lessee, &ports)
-                                    : (int) (ports.range[0].first + held);
+    int port = lessee.table != NULL
+                 ? (int) natpasv_queue_claim(&lessee, false)
+                 : (int) (ports.range[0].first + held);
 
-    int fd = port < 0 ? -1 : listen_on(argc > 4 ? argv[4] : "127.0.0.1", port);
+    int fd = port <= 0 ? -1 : listen_on(argc > 4 ? argv[4] : "127.0.0.1", port);
 
     /* A lease counts without a listener too: some port of 60,000 is always in
      * use, and descriptors may be fewer. */
-    if (port < 0 || (fd < 0 && lessee.table == NULL)) {
+    if (port <= 0 || (fd < 0 && lessee.table == NULL)) {
       perror("natpasv-hold");
       return 1;
     }

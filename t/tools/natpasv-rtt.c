@@ -29,11 +29,11 @@
 
 struct series {
   int control;
-  unsigned port;
+  unsigned int port;
   const char *command;
   char line[64];
   double *us;
-  unsigned good, lowest, highest;
+  unsigned int good, lowest, highest;
 };
 
 static char reply[4096];
@@ -81,27 +81,26 @@ static int ask(int control, const char *line) {
 }
 
 /* The port of a 227 or 229 reply; 0 for any other. */
-static unsigned announced_port(void) {
+static unsigned int announced_port(void) {
   unsigned long number[6];
   char *at = strchr(reply, '(');
-  int i;
 
   if (strncmp(reply, "229", 3) == 0) {
-    return (unsigned) strtoul(at + 4, NULL, 10);
+    return (unsigned int) strtoul(at + 4, NULL, 10);
   }
   if (strncmp(reply, "227", 3) != 0) {
     return 0;
   }
-  for (i = 0; i < 6; i++) {
+  for (int i = 0; i < 6; i++) {
     number[i] = strtoul(at + 1, &at, 10);
   }
-  return (unsigned) (number[4] * 256 + number[5]);
+  return (unsigned int) (number[4] * 256 + number[5]);
 }
 
-static void take(struct series *one, unsigned i) {
+static void take(struct series *one, unsigned int i) {
   double begin = now_us();
   int code = ask(one->control, one->line);
-  unsigned port;
+  unsigned int port;
 
   one->us[i] = now_us() - begin;
   one->good += code / 100 == 2;
@@ -119,7 +118,7 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static int log_in(const char *address, unsigned port) {
+static int log_in(const char *address, unsigned int port) {
   struct sockaddr_in server = { .sin_family = AF_INET };
   int control = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
@@ -140,7 +139,7 @@ static int log_in(const char *address, unsigned port) {
   return control;
 }
 
-static void show(struct series *one, unsigned count) {
+static void show(struct series *one, unsigned int count) {
   double *us = one->us;
 
   qsort(us, count, sizeof(double), compare);
@@ -152,7 +151,7 @@ static void show(struct series *one, unsigned count) {
 
 int main(int argc, char **argv) {
   static struct series series[MAX_SERIES];
-  unsigned count, i, j, k, all = 0;
+  unsigned int count, all = 0;
   char *port;
 
   if (argc < 5) {
@@ -160,10 +159,10 @@ int main(int argc, char **argv) {
       "<command>...\n");
     return 2;
   }
-  count = (unsigned) strtoul(argv[3], NULL, 10);
+  count = (unsigned int) strtoul(argv[3], NULL, 10);
 
   for (port = argv[2]; *port != '\0'; port += *port == ',') {
-    unsigned number = (unsigned) strtoul(port, &port, 10);
+    unsigned int number = (unsigned int) strtoul(port, &port, 10);
     int control = log_in(argv[1], number), arg;
 
     for (arg = 4; arg < argc && all < MAX_SERIES; arg++) {
@@ -177,16 +176,16 @@ int main(int argc, char **argv) {
     }
   }
 
-  for (i = 0; i < count; i += BLOCK) {
-    for (k = 0; k < all; k++) {
-      for (j = i; j < i + BLOCK && j < count; j++) {
+  for (unsigned int i = 0; i < count; i += BLOCK) {
+    for (unsigned int k = 0; k < all; k++) {
+      for (unsigned int j = i; j < i + BLOCK && j < count; j++) {
         take(&series[k], j);
         (void) ask(series[k].control, "NOOP\r\n");
       }
     }
   }
 
-  for (k = 0; k < all; k++) {
+  for (unsigned int k = 0; k < all; k++) {
     show(&series[k], count);
   }
   return 0;

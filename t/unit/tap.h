@@ -1,6 +1,8 @@
 /*
  * tap.h - Test Anything Protocol for the C tests: one function per kind of
- * comparison, each test named by a sentence.
+ * comparison, each test named by a sentence. A program that hangs or eats
+ * memory is ended after five minutes, at a gigabyte, and its children end with
+ * it: a thousand that wait for a dead parent make a machine useless.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,9 +10,41 @@
 #ifndef TAP_H
 #define TAP_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TAP_SECONDS 300
+#define TAP_MEMORY (1UL << 30)
+
+static void tap_hangs(int signo) {
+  static const char told[] = "# the test is not done after five minutes\n";
+
+  (void) signo;
+  (void) !write(STDOUT_FILENO, told, sizeof(told) - 1);
+  _exit(124);
+}
+
+static void tap_child(void) {
+  (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+__attribute__((constructor)) static void tap_limit(void) {
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+  const struct rlimit memory = { TAP_MEMORY, TAP_MEMORY };
+
+  setrlimit(RLIMIT_DATA, &memory);
+#endif
+  setvbuf(stdout, NULL, _IOLBF, 0); /* what was told is not lost */
+  signal(SIGALRM, tap_hangs);
+  alarm(TAP_SECONDS);
+  (void) pthread_atfork(NULL, NULL, tap_child);
+}
 
 static int tap_count = 0, tap_failed = 0;
 
