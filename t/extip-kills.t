@@ -32,7 +32,11 @@ my $asker = ExtIP::ask_all_the_time($server);
 
 my ($begin, $helper, $killed, @all) = (time, 0, time);
 sub next_helper { return $helper = ExtIP::next_helper($server, 5, $helper) // die 'no other helper' }
-sub kill_it { kill 'KILL', $helper; $killed = time; push @all, $helper }
+
+# What a web server has been asked is in its log, by size.
+sub asked { return -s "$web[0]{dir}/access.log" }
+my $before = asked();
+sub kill_it { kill 'KILL', $helper; $killed = time; $before = asked(); push @all, $helper }
 
 # Seconds until each next helper began, as the log has it.
 sub delays {
@@ -44,10 +48,8 @@ sub delays {
   return @delays;
 }
 
-# What a web server has been asked is in its log, by size.
-sub asked { return -s "$web[0]{dir}/access.log" }
+# Anything since the last helper but this one.
 sub wait_until_asked {
-  my ($before) = @_;
   my $end = time + 70;
   while (asked() == $before) { sleep 0.0005; return if time > $end }
   return time - $killed;
@@ -56,14 +58,14 @@ sub wait_until_asked {
 # Killed while they wait, and after a round.
 for (1 .. 2) { next_helper(); kill_it() }
 next_helper();
-my $seconds = wait_until_asked(asked());
+my $seconds = wait_until_asked();
 cmp_ok($seconds, '>=', 1.9, 'the third waits its 2 s');
 cmp_ok($seconds, '<', 4 * (1 + Limits::slowness()), '... and then asks');
 sleep 0.3;
 for (1 .. 12) { kill_it(); next_helper() }
 my @delays = delays();
 is("@delays[0 .. 13]", '1 2 4 8 16 32 64 64 64 64 64 64 64 64', 'each begins after twice the time, a whole round or not, 64 s at most');
-my $before = asked();
+$before = asked();
 $server->hup;
 ok(Net::wait_for(sub { asked() > $before }, 15), 'SIGHUP does not wait for the 64 s');
 $helper = ExtIP::helper($server);
@@ -81,28 +83,29 @@ my $fds = ExtIP::descriptors($pid);
 while (@all < $kills) {
   $kb = ExtIP::memory($pid) if @all == 100;
   if ((delays())[-1] >= 4) {
-    $before = $helper;
+    $before = asked();
     $server->hup;
-    $helper = ExtIP::next_helper($server, 15, $before) // BAIL_OUT('no other helper');
+    $helper = ExtIP::next_helper($server, 15, $helper) // BAIL_OUT('no other helper');
   }
-  my $asked = asked();
   my $kind = @all % 3;
   if ($kind == 0) {
     sleep rand 0.9;
     $when{'before their round'}++;
 
   } elsif ($kind == 1) {
-    my @workers = map { split ' ', Server::slurp("/proc/$_->{pid}/task/$_->{pid}/children") } @web;
+    my @workers = map { Server::children_of($_->{pid}) } @web;
     kill 'STOP', @workers;
     sleep 1.1 + rand 0.3;
     $when{'waiting for an answer'}++;
     kill_it();
     kill 'CONT', @workers;
+    Net::wait_for(sub { asked() > $before }, 0.1);    # what the last one had asked
+    $before = asked();
     next_helper();
     next;
 
   } else {
-    wait_until_asked($asked);
+    wait_until_asked();
     sleep rand 0.02;
     $when{'around the end of a round'}++;
   }

@@ -155,7 +155,7 @@ for my $case (
   kill 'USR2', $copy;
   unlink $hold;
   like(readline($socket), qr/^220/, '... and has a signal for the daemon, whose helper has died: it greets its client');
-  is(Server::slurp("/proc/$copy/task/$copy/children"), '', '... and starts no helper of its own');
+  is(join(' ', Server::children_of($copy)), '', '... and starts no helper of its own');
   kill 'CONT', $server->pid;
   ok(ExtIP::next_helper($server, 10, $helper), '... which is for the daemon to do');
   $server->stop;

@@ -30,8 +30,6 @@ sub run {
   return $said;
 }
 
-sub children_of { my ($pid) = @_; return split ' ', Server::slurp("/proc/$pid/task/$pid/children") }
-
 subtest 'what a request holds' => sub {
   my $said = run($bad->http('/to-other-port') =~ s{//}{//us%65r:p%3Aw@}r, 'header', 'X-Secret: 42', 'header', 'User-Agent: mine');
   like($said, qr/\[ok\] \Q$good\E/, 'a redirect to another port is followed');
@@ -138,7 +136,7 @@ subtest 'a resolver that does not answer' => sub {
     exec $tool, '-t', 30_000, 'stun:dead.example', ',', 'stun:dead-2.example';
   }
   my @resolvers;
-  Net::wait_for(sub { @resolvers = children_of($pid); @resolvers == 2 && Server::slurp("/proc/$pid/comm") =~ /extip-round/ });
+  Net::wait_for(sub { @resolvers = Server::children_of($pid); @resolvers == 2 && Server::slurp("/proc/$pid/comm") =~ /extip-round/ });
   is(scalar @resolvers, 2, 'is waited for by one process a name');
   kill 'KILL', $pid;
   waitpid $pid, 0;

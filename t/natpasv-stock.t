@@ -285,8 +285,7 @@ package Walk {
 
   sub sessions {
     my ($self) = @_;
-    my $pid = $self->{server}->pid;
-    return scalar grep { Server::slurp("/proc/$_/stat") =~ /\) [^Z]/ } split ' ', Server::slurp("/proc/$pid/task/$pid/children");
+    return scalar grep { Server::slurp("/proc/$_/stat") =~ /\) [^Z]/ } Server::children_of($self->{server}->pid);
   }
 
   sub go {

@@ -138,7 +138,7 @@ sub fast_clock {
     if (!$pid) { open STDERR, '>', '/dev/null'; exec 'faketime', '-m', '-f', "+0 x$rate", 'sleep', 100_000 or POSIX::_exit(127) }
     $clock = bless { owner => $$, wrapper => $pid }, 'ExtIP::Clock';
     $clock->{shared} = Net::wait_for(sub {
-      ($clock->{pid}) = split ' ', Server::slurp("/proc/$pid/task/$pid/children");
+      ($clock->{pid}) = Server::children_of($pid);
       return $clock->{pid} && (Server::slurp("/proc/$clock->{pid}/environ") =~ /(?:^|\0)FAKETIME_SHARED=([^\0]+)/)[0];
     }, 10) or die 'no clock';
   }
@@ -169,18 +169,19 @@ sub helper {
   return (grep { Server::slurp("/proc/$_/cmdline") =~ /^extip-helper/ } children($server))[0];
 }
 
-# A helper other than the ones given, which sleeps: it has told the daemon that it
-# has begun. If one does not, the next one is not there at once.
+# A helper other than the ones given, which has given up its privileges and sleeps:
+# it has told the daemon that it has begun. If one does not, the next one is not
+# there at once.
 sub next_helper {
   my ($server, $seconds, @not) = @_;
   return Net::wait_for(sub {
     my $pid = helper($server);
-    return defined $pid && !(grep { $_ == $pid } @not) && Server::slurp("/proc/$pid/stat") =~ /\) S / && $pid;
+    return defined $pid && !(grep { $_ == $pid } @not) && Server::slurp("/proc/$pid/status") =~ /^State:\tS.*^NoNewPrivs:\t1/ms && $pid;
   }, $seconds);
 }
 
 # The daemon's own children, zombies too.
-sub children { my $pid = $_[0]->pid; return split ' ', Server::slurp("/proc/$pid/task/$pid/children") }
+sub children { return Server::children_of($_[0]->pid) }
 sub zombies { my ($server) = @_; return grep { Server::slurp("/proc/$_/stat") =~ /\) Z/ } children($server) }
 
 sub descriptors { my ($pid) = @_; return scalar(() = glob "/proc/$pid/fd/*") }

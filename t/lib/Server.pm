@@ -311,6 +311,15 @@ sub processes {
 
 sub children { my ($self) = @_; return grep { $_ != $self->{pid} } $self->processes }
 
+# A process's own children, zombies too. The kernel's list may miss one while
+# another is reaped, so it counts when it has been read twice.
+sub children_of {
+  my ($pid) = @_;
+  my ($before, $now) = ('none', slurp("/proc/$pid/task/$pid/children"));
+  ($before, $now) = ($now, slurp("/proc/$pid/task/$pid/children")) while $before ne $now;
+  return split ' ', $now;
+}
+
 sub hup { my ($self) = @_; return kill 'HUP', $self->{pid} }
 
 # What the daemon has open and mapped when it rests: it is busy with a SIGHUP
