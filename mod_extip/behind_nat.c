@@ -15,17 +15,25 @@
 #include "behind_nat.h"
 #include "common_local.h"
 
-bool extip_behind_nat(struct in_addr addr, char *reason, size_t reason_size) {
+const char *extip_nat_before(struct in_addr addr) {
   bool shared = ntohl(addr.s_addr) >> 22 == 0x64400000 >> 22;
+
+  return !local_address(AF_INET, &addr) ? NULL
+         : shared                       ? "carrier-grade NAT"
+                                        : "another NAT";
+}
+
+bool extip_behind_nat(struct in_addr addr, char *reason, size_t reason_size) {
+  const char *nat = extip_nat_before(addr);
   char text[INET_ADDRSTRLEN];
 
-  if (!local_address(AF_INET, &addr)) {
+  if (nat == NULL) {
     return false;
   }
 
   inet_ntop(AF_INET, &addr, text, sizeof(text));
   snprintf(reason, reason_size,
     "the router itself has %s: %s, nobody outside can reach this server; ask the provider for a public address",
-    text, shared ? "carrier-grade NAT" : "another NAT");
+    text, nat);
   return true;
 }

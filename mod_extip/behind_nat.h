@@ -16,9 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* True if a router whose outside address is ADDR has another NAT in front of
- * it: the address is private (RFC 1918), shared (RFC 6598) or link-local.
- * REASON then says so, and what to do. */
+/* What a router whose outside address is ADDR has in front of it, if the address
+ * is private (RFC 1918), shared (RFC 6598) or link-local; else NULL. */
+const char *extip_nat_before(struct in_addr addr);
+
+/* True if there is such a NAT. REASON then says so, and what to do. */
 bool extip_behind_nat(struct in_addr addr, char *reason, size_t reason_size);
 
 #endif

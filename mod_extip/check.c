@@ -17,6 +17,7 @@
 #if defined(PR_USE_CTRLS)
 
 #include "check_run.h"
+#include "clock.h"
 #include "common_check.h"
 #include "confine.h"
 #include "helper.h"
@@ -131,10 +132,33 @@ static void read_ephemeral(void) {
   }
 }
 
+/* The router's outside address as its protocols told it: a source, or the
+ * forwards. */
+static struct in_addr router_address(const struct extip_plan *plan) {
+  const struct extip_vhost *vhost = extip_plan_find(plan, main_server);
+  const struct extip_forward_table *table = extip_shared_forwards_view();
+  size_t count = table != NULL ? extip_forward_table_count(table) : 0;
+  struct in_addr addr = { INADDR_ANY };
+  struct extip_record whole;
+  struct extip_forward forward;
+
+  if (vhost != NULL && vhost->discovery != NULL &&
+      extip_table_read_all(
+        extip_shared_view(), vhost->discovery->record, &whole)) {
+    addr.s_addr = whole.status.behind_nat;
+  }
+  for (size_t i = 0; i < count && addr.s_addr == INADDR_ANY; i++) {
+    (void) extip_forward_table_read(table, i, extip_now(), &forward);
+    addr.s_addr = forward.addr;
+  }
+  return addr;
+}
+
 static void gather(pool *p, const struct extip_plan *plan) {
   const array_header *pools = ask_natpasv(p);
 
   verdict.announced = announced_address(plan);
+  verdict.router = router_address(plan);
   read_ephemeral();
   add_port(NULL, main_server->ServerPort, main_server->ServerPort);
   if (pools != NULL) {

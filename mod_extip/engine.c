@@ -315,6 +315,9 @@ static void on_settled(struct extip_query *query) {
   vote->valid = is_valid(tracker->discovery, &query->answer);
   vote->addr = query->answer.addr;
   vote->peer = query->answer.peer;
+  if (query->answer.status == EXTIP_BEHIND_NAT) {
+    tracker->record.status.behind_nat = query->answer.addr.s_addr;
+  }
   record_source(tracker, &tracker->record.status.sources[source],
     &query->answer, vote->valid);
   tracker->unsettled--;
@@ -343,6 +346,7 @@ static void ask(struct tracker *tracker, bool early) {
   status->early = early ? now : status->early;
   status->ended = 0;
   publish(tracker, false);
+  status->behind_nat = INADDR_ANY;
 
   for (size_t i = 0; i < discovery->source_count; i++) {
     struct extip_query *query = &tracker->queries[i];

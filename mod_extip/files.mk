@@ -7,8 +7,8 @@ extip_module_only = mod_extip arrivals check check_run directives forward_ports 
   session session_forwards shared status summary verdict
 
 # mod_extip.so and extip-helper
-extip_both = clock confine extract ipv4 json percent portforward printable \
-  probe table table_file task uri vote
+extip_both = behind_nat clock confine extract ipv4 json percent portforward \
+  printable probe table table_file task uri vote
 
 # extip-upnp; all but the first are the helper's, too
 extip_upnp_only = extip-upnp

@@ -494,6 +494,9 @@ static void refused(struct extip_forwarder *forwarder,
   struct extip_forward_entry *entry, const struct extip_forward_reply *reply,
   int64_t now, uint32_t random) {
   entry->held = entry->had;
+  if (reply->addr.s_addr != INADDR_ANY) {
+    entry->forward.addr = reply->addr.s_addr;
+  }
   say(entry, EXTIP_FORWARD_REFUSED,
     reply->reason != NULL ? reply->reason : "the router refuses");
   retry_later(forwarder, entry, now, (int64_t) reply->lifetime * 1000, random);

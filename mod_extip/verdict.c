@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "behind_nat.h"
 #include "verdict.h"
 
 /* What is true of a port. */
@@ -108,6 +109,7 @@ static bool print_untried(
 static int print_verdict(const struct extip_verdict *verdict,
   const struct sums *sums, const struct output *output) {
   char addr[INET_ADDRSTRLEN], from[INET_ADDRSTRLEN];
+  const char *nat = extip_nat_before(verdict->router);
   const unsigned int *passive = sums->passive;
   unsigned int tried = sums->all - passive[BUSY] - passive[UNTOLD];
 
@@ -127,6 +129,12 @@ static int print_verdict(const struct extip_verdict *verdict,
 
   if (passive[DROPPED] > 0 || sums->control[DROPPED] > 0) {
     say(output, "not reachable: this host drops what comes to %s", addr);
+    return 1;
+  }
+
+  if (nat != NULL && sums->control[REACHED] == 0) {
+    say(output, "not reachable: the router is behind %s itself, at %s", nat,
+      dotted(verdict->router, from));
     return 1;
   }
 
@@ -217,9 +225,24 @@ static void print_address(
     say(output,
       "    if the first is right, correct MasqueradeAddress or the sources");
   }
-  if (verdict->router != NULL) {
-    say(output, "  %s", verdict->router);
+}
+
+/* Of no interest where something arrives all the same. */
+static void print_router(const struct extip_verdict *verdict,
+  const struct sums *sums, const struct output *output) {
+  const char *nat = extip_nat_before(verdict->router);
+  char addr[INET_ADDRSTRLEN];
+
+  if (nat == NULL ||
+      sums->passive[REACHED] + sums->passive[DROPPED] +
+          sums->control[REACHED] + sums->control[DROPPED] >
+        0) {
+    return;
   }
+  say(output, "  the router itself has %s on its outside: %s",
+    dotted(verdict->router, addr), nat);
+  say(output,
+    "    forward the ports in front of it as well, or ask for a public address");
 }
 
 static void print_ephemeral(
@@ -252,14 +275,15 @@ static void print_evidence(
 int extip_verdict_print(const struct extip_verdict *verdict,
   void (*line)(void *user, const char *line), void *user) {
   const struct output output = { line, user };
-  struct sums sums;
+  struct sums sums = { .all = 0 };
   int res = 2;
 
   if (!print_untried(verdict, &output)) {
     sums = count(verdict);
     res = print_verdict(verdict, &sums, &output);
-    print_findings(verdict, &sums, &output);
   }
+  print_router(verdict, &sums, &output);
+  print_findings(verdict, &sums, &output);
   print_address(verdict, &output);
   print_ephemeral(verdict, &output);
   print_evidence(verdict, &output);

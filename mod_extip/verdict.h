@@ -51,7 +51,7 @@ struct extip_verdict {
   struct in_addr announced;  /* INADDR_ANY: unknown */
   struct in_addr seen;       /* where the probe sees this host, if it told */
   struct in_addr from;       /* where its connections come from, likewise */
-  const char *router;        /* what the router says of its address, or NULL */
+  struct in_addr router;     /* its private address, if it says it has one */
   unsigned int ephemeral[2]; /* the kernel's ports for outgoing connections */
   struct extip_tried tried[EXTIP_TRIED_MAX];
   size_t count;

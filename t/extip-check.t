@@ -6,13 +6,15 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use BadRouter;
 use IO::Socket::INET;
 use List::Util qw(max);
 use NatLab;
+use Router;
 use Server;
 use Test::More;
 
-if (my $reason = NatLab::unavailable() // Server::unavailable()) {
+if (my $reason = Router::unavailable() // Server::unavailable()) {
   plan skip_all => $reason;
 }
 
@@ -90,7 +92,7 @@ my @cases = (
     qr/^  600\d\d, .*not reachable from outside\n    forward these TCP ports/m],
   ['half of the pool is forwarded', sub { ports('60000-60003') }, qr/^not reachable: 4 of 8 passive ports/,
     qr/^  60004, 60005, 60006, 60007: |^  (?:6000[4-7](?:, )?){4}: not reachable from outside$/m],
-  ['nothing is forwarded: as behind carrier-grade NAT', sub { ports('65000', 65001) },
+  ['nothing is forwarded, and no router is asked', sub { ports('65000', 65001) },
     qr/^cannot tell: nothing at 198\.51\.100\.7 answers the probe, nor does the control port$/, qr/forward these TCP ports/],
   ['the address is wrong', sub { reload(source => "ExtIPSource http://198.51.100.2:81/wrong\n", at => '198.51.100.99') },
     qr/^cannot tell: nothing at 198\.51\.100\.99 answers/,
@@ -130,6 +132,26 @@ for my $case (@cases) {
   @said = check();
   like($said[0], qr/^reachable: 7 of 7 passive ports/, 'another program has one port: the rest is reachable');
   like(join("\n", @said), qr/^  60003: another program listens there\n    stop it, or take the ports out of the pool$/m, '... and what to do about it');
+}
+
+# Carrier-grade NAT, as the router tells, who is asked by a source or for forwards.
+# What the Internet sees is the carrier's address.
+$lab->carrier('100.64.3.3');
+my %asked = (
+  'a source' => { source => "ExtIPSource stun:198.51.100.2\nExtIPSource natpmp:\n", more => "ExtIPQuorum 1\n" },
+  'forwards' => { more => "ExtIPForward control passive\n" },
+);
+my $told = sub { return scalar(() = $server->log =~ /the router itself has 100\.64\.3\.3/g) };
+for my $by (sort keys %asked) {
+  my $before = $told->();
+  my $router = $by eq 'a source' && BadRouter->start(host => '192.168.1.1', outside => '100.64.3.3', netns => $lab->ns('router'));
+  bless($lab, 'Router'), @$lab{qw(natpmp upnp)} = (1, 1), $lab->firewall, $lab->start_router unless $router;
+  ok(reload(%{ $asked{$by} }), "carrier-grade NAT, the router is asked by $by: the carrier's address is known") or diag $server->log;
+  ok(Net::wait_for(sub { $told->() > $before }, 15), '... and the router tells its own') or diag $server->log;
+  @said = check();
+  is($said[0], 'not reachable: the router is behind carrier-grade NAT itself, at 100.64.3.3', '... which is said');
+  like(join("\n", @said), qr/^  the router itself has 100\.64\.3\.3 on its outside: carrier-grade NAT\n    .*ask for a public address$/m, '... and what to do about it');
+  $router->stop if $router;
 }
 
 is(scalar(() = glob "$server->{dir}/sanitizer/report*"), 0, 'nothing is left for the sanitizers to say');

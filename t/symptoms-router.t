@@ -32,7 +32,8 @@ $lab->hold(61000, 'lan');
 my ($server, $log) = start();
 symptom('RouterRefuses', Log => $log);
 $lab->change_address('100.64.3.3');
-symptom('CGNAT', Log => $log);
+Net::wait_for(sub { ($server->ctl(qw(extip forwards json)))[1] =~ /100\.64\.3\.3/ }, 15);
+symptom('CGNAT', Log => $log, 'ftpdctl extip check' => ($server->ctl(qw(extip check)))[1]);
 $server->stop;
 
 $lab->stop_router;

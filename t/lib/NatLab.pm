@@ -244,6 +244,18 @@ sub change_address {
   return $self->{external} = $new;
 }
 
+# The provider has a NAT of its own: the router gets this address, and the one that
+# it had is the carrier's, who forwards nothing inwards.
+sub carrier {
+  my ($self, $inner) = @_;
+  my $gateway = $inner =~ s/\d+$/1/r;
+  $self->ip(router => "addr del $self->{external}/24 dev wan0", "addr add $inner/24 dev wan0", "route add default via $gateway");
+  $self->ip(wan => "addr add $gateway/24 dev br0", "addr add $self->{external}/24 dev br0");
+  $self->must(wan => 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+  $self->must(wan => 'nft', "add table ip nat; add chain ip nat out { type nat hook postrouting priority srcnat; };"
+    . " add rule ip nat out ip saddr $inner snat to $self->{external}");
+}
+
 # coturn and nginx on the Internet host, each on both addresses.
 sub internet {
   my ($self) = @_;
