@@ -92,11 +92,17 @@ note sprintf '%.2f s after the router was back', time - $begin;
 within(sub { outer() eq $all }, '... and all others');
 note sprintf '%.2f s after the router was back', time - $begin;
 
-# The daemon's life.
-my $helper = ExtIP::helper($server);
+# The daemon's life. This router renews a forward by making another one in its
+# place: it is looked at when all are renewed.
+sub count { my ($text, $pattern) = @_; return scalar(() = $text =~ /$pattern/g) }
+sub renewals { return count(ExtIP::log($server), qr/forwards 8 of 8 ports/) }
+sub removals { return count(Server::slurp("$lab->{dir}/router.log"), qr/mapping removed/) }
+my ($helper, $renewals, $removals) = (ExtIP::helper($server), renewals(), removals());
 $server->hup;
 ok(ExtIP::next_helper($server, 10, $helper), 'a reload starts another helper');
-is(outer(), $all, '... and the forwards are as before');
+within(sub { renewals() > $renewals }, '... which renews the forwards');
+is(outer(), $all, '... and they are as before');
+is(removals(), $removals, '... nor was one removed meanwhile');
 my $nonces = sub { Server::slurp("$server->{dir}/state/extip.tab.forwards") };
 my $known = $nonces->();
 $server->stop('KILL');

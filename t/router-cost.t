@@ -13,7 +13,6 @@ use BadRouter;
 use Client;
 use ExtIP;
 use Limits;
-use List::Util qw(max);
 use Router;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -48,9 +47,12 @@ EOC
 }
 
 # A client outside, who believes the address in the 227 reply. What it has got.
+# Not curl: 7.88 waits for a second before it connects to that address.
 sub transfer {
-  return $lab->run(client => 'curl', '--silent', '--ssl-reqd', '--insecure', '--user', 'ftp:ftp', '--disable-epsv',
-    '--no-ftp-skip-pasv-ip', '--max-time', 2, "ftp://@{[$lab->external]}/short");
+  my $client = eval { Client->connect($lab->external, 21, netns => $lab->ns('client'), timeout => Limits::of(2))->auth_tls->login } or return '';
+  my (undef, undef, $got) = $client->retr('short');
+  $client->quit;
+  return $got // '';
 }
 
 sub rules { return scalar(() = $lab->rules) }
@@ -75,18 +77,12 @@ for (['natpmp:', 'natpmp'], ['pcp:', 'pcp'], ['upnp:', 'upnp']) {
   Net::wait_for(sub { !rules() }, 10);
 }
 
-# What the router itself needs for as many ports.
-my $begin = time;
-$lab->hold($_) for 50000 .. 49999 + $many;
-my $router = time - $begin;
-$lab->restart_router;    # without them
-
 my $server = start('natpmp:', '', $many, 'max ' . ($many + 1));
 ok(Net::wait_for(sub { rules() == $many + 1 }, 20), "the control port and $many others are forwarded") or diag rules();
 $lab->restart_router;
-$begin = time;
+my $begin = time;
 bar($begin, 2, 'the router was restarted: the control port is forwarded again', sub { grep { $_->{outer} == 21 } $lab->rules });
-bar($begin, max(5, 1 + 1.5 * $router), "... and $many ports, of which the router by itself forwards all in @{[sprintf '%.1f', $router]} s", sub { rules() == $many + 1 });
+bar($begin, 5, "... and $many ports", sub { rules() == $many + 1 });
 
 $server->stop;
 

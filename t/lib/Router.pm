@@ -23,6 +23,12 @@ use Net;
 
 use constant { GATEWAY => '192.168.1.1', PORT => 5351 };
 
+# In the foreground, for each forward asked for, it says something about every
+# forward there is, also to the host's log or console: on a serial console the
+# 64th then takes 140 ms instead of 10. "ip netns exec" has made a mount
+# namespace for it.
+use constant QUIETLY => 'for f in /dev/console /dev/log; do [ ! -e $f ] || mount --bind /dev/null $f; done; exec "$0" "$@"';
+
 sub unavailable {
   return NatLab::unavailable() // ((grep { -x "$_/miniupnpd" } qw(/usr/sbin /sbin))
     ? undef : 'miniupnpd (Debian package miniupnpd-nftables) is missing');
@@ -89,7 +95,7 @@ upnp_nat_postrouting_chain=postrouting_miniupnpd
 @{[map { "deny $_ 0.0.0.0/0 0-65535\n" } $self->{deny} // ()]}allow 1-65535 192.168.1.0/24 1-65535
 deny 0-65535 0.0.0.0/0 0-65535
 EOF
-  $self->{router} = $self->spawn(router => 'miniupnpd', '-d', '-f', "$dir/miniupnpd.conf", '-P', "$dir/miniupnpd.pid");
+  $self->{router} = $self->spawn(router => 'sh', '-c', QUIETLY, 'miniupnpd', '-d', '-f', "$dir/miniupnpd.conf", '-P', "$dir/miniupnpd.pid");
   $self->answers or die "miniupnpd does not answer";
   return $self;
 }
