@@ -502,11 +502,27 @@ static void refused(struct extip_forwarder *forwarder,
   retry_later(forwarder, entry, now, (int64_t) reply->lifetime * 1000, random);
 }
 
+/* An answer tells that the router is at work, and what was asked for later is
+ * still before it: many do one thing after the other. */
 static void learn(struct extip_forwarder *forwarder,
-  const struct extip_forward_entry *entry, int64_t now) {
-  forwarder->latency = (3 * forwarder->latency + (now - entry->first_sent)) / 4;
+  const struct extip_forward_entry *answered, int64_t now) {
+  int64_t took = now - answered->first_sent, resend;
+
+  forwarder->latency =
+    forwarder->heard < 0 ? took : (3 * forwarder->latency + took) / 4;
+  forwarder->heard = now;
   if (forwarder->window < EXTIP_FORWARD_ON_WAY) {
     forwarder->window++;
+  }
+
+  resend = now + resend_after(forwarder);
+  for (size_t i = 0; i < forwarder->count; i++) {
+    struct extip_forward_entry *entry = &forwarder->entries[i];
+
+    if (entry->doing != NOTHING && entry->first_sent >= answered->first_sent &&
+        entry->resend < resend) {
+      entry->resend = resend;
+    }
   }
 }
 
@@ -538,7 +554,6 @@ void extip_forward_reply(struct extip_forwarder *forwarder,
 
   rest(forwarder, entry);
   learn(forwarder, entry, now);
-  forwarder->heard = now;
   forwarder->settled = true;
   forwarder->silences = 0;
   if (removing) {
@@ -584,13 +599,4 @@ void extip_forward_hurry(struct extip_forwarder *forwarder, int64_t now) {
     forwarder->entries[i].resend = now;
     forwarder->entries[i].sends = 0;
   }
-}
-
-bool extip_forward_closed(const struct extip_forwarder *forwarder) {
-  for (size_t i = 0; i < forwarder->count; i++) {
-    if (forwarder->entries[i].held) {
-      return false;
-    }
-  }
-  return true;
 }

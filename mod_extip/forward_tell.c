@@ -89,3 +89,12 @@ size_t extip_forward_list_held(const struct extip_forwarder *forwarder,
   }
   return count;
 }
+
+bool extip_forward_closed(const struct extip_forwarder *forwarder) {
+  for (size_t i = 0; i < forwarder->count; i++) {
+    if (forwarder->entries[i].held) {
+      return false;
+    }
+  }
+  return true;
+}

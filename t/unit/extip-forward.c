@@ -131,6 +131,39 @@ static void pass(int64_t ms) {
   now = end;
 }
 
+/* Until nothing is due within a minute, with a router that works at one request
+ * after the other: at the first for TAKES milliseconds, and at each further one
+ * for MORE longer. The request with the number LOST, from 1, does not arrive. */
+static void work_off(int64_t takes, int64_t more, size_t lost) {
+  static struct extip_forward_request queue[EXTIP_FORWARDS_MAX];
+  size_t first = 0, last = 0;
+  int64_t done = 0; /* the one at the head of the queue */
+
+  while (first < last || extip_forward_due(forwarder) < now + 60000) {
+    int64_t due = extip_forward_due(forwarder);
+
+    if (first < last && done <= due) {
+      now = done;
+      answer(&queue[first++]);
+    } else {
+      now = due > now ? due : now;
+    }
+
+    struct extip_forward_request request;
+
+    while (last < COUNT(queue) &&
+           extip_forward_next(forwarder, now, 0, &request)) {
+      if (++router.requests != lost) {
+        queue[last++] = request;
+      }
+    }
+    if (first < last && done <= now) {
+      done = now + takes;
+      takes += more;
+    }
+  }
+}
+
 static struct extip_forward_summary summary(void) {
   return extip_forward_summarize(forwarder, now);
 }
@@ -158,6 +191,36 @@ static void test_order(void) {
     told++;
   }
   is_int((long long) told, PORTS, "each is told once");
+}
+
+static void test_slow_router(void) {
+  static const struct {
+    int64_t takes, more;
+    size_t lost, again;
+    const char *what;
+  } cases[] = {
+    { 140, 0, 0, 0, "0.14 s for each" },
+    { 5, 4, 0, 0, "from 5 to 260 ms, as it fills up" },
+    { 140, 0, 20, 1, "0.14 s, and one request is lost" },
+    { 600, 0, 0, 1, "0.6 s, which the first answer tells" },
+  };
+
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    int64_t count = (int64_t) (PORTS + cases[i].again);
+    int64_t heard = count - (cases[i].lost > 0);
+
+    set_up(PORTS, false, NULL, 0);
+
+    int64_t end = now + heard * cases[i].takes +
+                  heard * (heard - 1) / 2 * cases[i].more;
+
+    work_off(cases[i].takes, cases[i].more, cases[i].lost);
+    is_int((long long) summary().open, PORTS, "a router that needs %s: all are open",
+      cases[i].what);
+    is_int((long long) router.requests, count,
+      "... and is asked again %zu times", cases[i].again);
+    is_int(now, end, "... and never waits for us");
+  }
 }
 
 static void test_renewal(void) {
@@ -392,6 +455,7 @@ static void test_strays(void) {
 
 int main(void) {
   test_order();
+  test_slow_router();
   test_renewal();
   test_jitter();
   test_again();
