@@ -60,10 +60,11 @@ const char *keepalive_control_protocol(void) {
   return keepalive_ticket_protocol(control_ssl());
 }
 
+/* In the log in at most 160 characters. */
 static void break_off(const char *text, size_t len) {
   size_t line = 0;
 
-  while (line < len && line < 80 && text[line] != '\r') {
+  while (line < len && line < 48 && text[line] != '\r') {
     line++;
   }
 
@@ -73,7 +74,7 @@ static void break_off(const char *text, size_t len) {
   }
 
   keepalive_log(
-    "the transfer for %s failed after its reply had been started as 226: closing the control connection instead of sending '%.*s'",
+    "%s: transfer failed after its 226 was begun: closing instead of '%.*s'",
     pr_netaddr_get_ipstr(session.c->remote_addr), (int) line, text);
   pr_session_disconnect(&keepalive_module, PR_SESS_DISCONNECT_BY_APPLICATION,
     "transfer failed after its reply was started");
