@@ -29,8 +29,8 @@ my ($INTERVAL, $DEADLINE) = $ENV{LONG} ? (25, 30) : (4, 9);
 my $RATE = 50_000;
 
 # Two laboratories: one forgets.
-my $forgetful = NatLab->new(forget => $FORGET, ports => '2101-2140, 60000-60999');
-my $plain     = NatLab->new(ports => '2101-2140, 60000-60999');
+my $forgetful = NatLab->new(forget => $FORGET, ports => '2101-2160, 60000-60999');
+my $plain     = NatLab->new(ports => '2101-2160, 60000-60999');
 my $next = 0;
 
 # A daemon of its own for each, since what one session learns all know.
