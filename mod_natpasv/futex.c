@@ -53,7 +53,9 @@ void natpasv_futex_wait(
 
 /* A signal ends a sleep, but not one that is just about to begin. So its
  * handler sets the time limit to zero, which the kernel reads afterwards; and
- * for a handler that ran before there was a limit, it leaves a note. */
+ * for a handler that ran before there was a limit, it leaves a note. ProFTPD's
+ * own handlers do neither, but its alarm, which comes every five seconds, ends
+ * the sleep, so that SIGTERM is seen then. */
 static volatile struct timespec nap;
 static volatile sig_atomic_t interrupted = 0;
 
