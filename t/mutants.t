@@ -39,7 +39,7 @@ is_deeply([map { "$_->{line} $_->{new}" } @after], ['4   x--;'], 'a comment of m
 # A tree with the two things that t/mutants asks for: a configure, and a Makefile
 # with unit tests that write down what they include.
 my $dir = tempdir(CLEANUP => 1);
-make_path("$dir/mod_tiny", "$dir/t/unit");
+make_path("$dir/mod_tiny", "$dir/t/unit", "$dir/t/lib");
 sub file { my ($name, $text) = @_; open my $f, '>', "$dir/$name" or die "$name: $!"; print $f $text; close $f }
 file('mod_tiny/tiny.c', <<'EOC');
 int tiny(int a) {
@@ -58,6 +58,20 @@ int main(void) {
   return !good;
 }
 EOC
+# What is for a test of the whole module to notice, at two places.
+file('mod_tiny/whole.c', <<'EOC');
+int main(int argc, char **argv) {
+  if (argc > 3)
+    return 3;
+  return argc > 1 ? argv[1][0] - '0' : 0;
+}
+EOC
+file('t/tiny-whole.t', <<'EOC');
+my $program = "$ENV{BUILD_DIR}/mod_tiny.so";
+my $good = system($program, 4) >> 8 == 4 && system($program, 5, 5, 5) >> 8 == 3;
+print $good ? '' : 'not ', "ok 1 - says what it was told\n1..1\n";
+exit !$good;
+EOC
 file('t/mutants.spared', <<'EOC');
 mod_tiny/tiny.c
   if (a > 9) { -> if (a >= 9) {
@@ -66,13 +80,17 @@ EOC
 file('configure', <<'EOC');
 #!/bin/sh
 cat > Makefile <<END
-testparts: build/unit/tiny build/mod_tiny/tiny.o
+testparts: build/unit/tiny build/mod_tiny/tiny.o build/mod_tiny.so
 build/unit/tiny: ../../t/unit/tiny.c ../../mod_tiny/tiny.c
 	mkdir -p build/unit build/deps
 	cc -O1 -MMD -MF build/deps/unit-tiny.d -o \$@ \$<
 build/mod_tiny/tiny.o: ../../mod_tiny/tiny.c
 	mkdir -p build/mod_tiny
 	cc -O1 -c -o \$@ \$<
+build/mod_tiny/whole.o: ../../mod_tiny/whole.c
+	cc -O1 -c -o \$@ \$<
+build/mod_tiny.so: build/mod_tiny/whole.o
+	cc -o \$@ build/mod_tiny/whole.o
 END
 EOC
 chmod 0755, "$dir/configure";
@@ -85,6 +103,10 @@ like($said, qr{^killed    mod_tiny/tiny\.c:2 condition never true: if \(a > 9\) 
 like($said, qr{^SURVIVED  mod_tiny/tiny\.c:5 constant changed: return a < 0 \? 0 : a; -> return a < 0 \? 1 : a;$}m, 'one that nobody notices');
 unlike($said, qr{-> if \(a >= 9\)}, 'one that cannot be noticed is not tried');
 like($said, qr{^\d+ killed, \d+ survived: \d+ %; 1 spared, \d+ no fault in the object file, 0 do not compile; seed \d+$}m, 'the count');
+
+# Of faults without a unit test the others decide, of each of them.
+my $whole = `$FindBin::Bin/mutants --top $dir --file mod_tiny/whole.c 2>&1`;
+is(() = $whole =~ m{^killed .*\n +t/tiny-whole\.t: 'says what it was told'$}mg, 8, 'a test of the module notices fault after fault') or diag $whole;
 
 my @twice = map { my $out = `$tool --list --random 4 --seed $_`; $out } 3, 3, 4;
 is($twice[0], $twice[1], 'the same seed chooses the same faults');
