@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/lib";
 use Digest::MD5 qw(md5_hex);
 use File::Path qw(make_path);
 use NatLab;
+use Net;
 use RealClients;
 use Seed;
 use Server;
@@ -57,7 +58,7 @@ EOC
   my $root = $lab->dir;
   my (@jobs, @expected);
 
-  for my $name ($ENV{LONG} ? @RealClients::NAMES : $ENV{SANITIZE} ? 'curl' : qw(curl lftp ftplib)) {
+  for my $name ($ENV{LONG} ? (@RealClients::NAMES, 'gftp') : $ENV{SANITIZE} ? 'curl' : qw(curl lftp ftplib gftp)) {
     my $client = $RealClients::CLIENTS{$name};
     if (my $missing = RealClients::unavailable($name)) {
       SKIP: { skip $missing, 1 }
@@ -86,6 +87,8 @@ EOC
   }
 
   my %result = RealClients::together(5 * $seconds, @jobs);
+  # A QUIT that the router drops leaves its session behind.
+  ok(Net::wait_for(sub { !$server{auto}->children }, 5), "a router that forgets after $FORGET s: every session has ended");
 
   for my $case (sort { $a->{what} cmp $b->{what} or $b->{engine} cmp $a->{engine} } @expected) {
     my $result = $result{ $case->{job} };

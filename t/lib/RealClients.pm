@@ -23,7 +23,10 @@ our %CLIENTS = (
   'ftplib'        => { program => 'python3', package => 'python3', tls => 1, put => 1 },
   'Net::FTP'      => { program => 'perl', package => 'perl', tls => 1, put => 1 },
   'rclone'        => { program => 'rclone', package => 'rclone', tls => 1, put => 1 },
+  'gftp'          => { program => 'gftp-text', package => 'gftp-text', tls => 0, put => 1 },
 );
+
+# Without gftp, which fails with "method reply".
 
 our @NAMES = ('curl', 'lftp', 'wget', 'ncftp', 'tnftp', 'inetutils-ftp', 'ftplib', 'Net::FTP', 'rclone');
 
@@ -147,6 +150,14 @@ sub rclone {
   my $run = 'rclone --config /dev/null -vv --retries 1 --low-level-retries 1';
   my @files = ((map { "$run copyto $remote$_\" $_" } @{ $o->{get} }), (map { "$run copyto $_ $remote$_\"" } @{ $o->{put} }));
   return join ' && ', @files;
+}
+
+# gftp leaves its first control connection idle while others transfer, until it
+# says QUIT on it.
+sub gftp {
+  my ($o) = @_;
+  my $files = join '', (map { "get $_\n" } @{ $o->{get} }), (map { "put $_\n" } @{ $o->{put} });
+  return "exec gftp-text ftp://ftp:ftp\@$o->{host}:$o->{port} <<'END'\nbinary\n${files}close\nquit\nEND\n";
 }
 
 # Runs scripts at the same time: ([name, netns, directory, script, seconds], ...),

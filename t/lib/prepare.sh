@@ -9,7 +9,7 @@ build_packages='gcc libc6-dev make pkg-config proftpd-core proftpd-dev libcurl4-
 demo_packages='proftpd-mod-crypto perl libio-socket-ssl-perl openssl procps
   iproute2 nftables conntrack coturn nginx-light curl'
 test_packages='proftpd-mod-proxy openssh-client miniupnpd-nftables haproxy libnginx-mod-stream
-  libyaml-libyaml-perl lftp ncftp tnftp inetutils-ftp wget rclone python3 tcpdump strace faketime clang libclang-rt-dev spin shellcheck'
+  libyaml-libyaml-perl lftp ncftp tnftp inetutils-ftp wget rclone gftp-text python3 tcpdump strace faketime clang libclang-rt-dev spin shellcheck'
 
 say() { printf '%s\n' "$*"; }
 give_up() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
