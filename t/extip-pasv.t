@@ -132,6 +132,13 @@ EOC
     or diag status($server);
 }
 
+# As with mod_autohost.
+{
+  my $server = ExtIP::server(\@web, '', modules => ['mod_extip', 'mod_late_host']);
+  known($server);
+  is(announced(client($server, $outside)->login), '9.9.9.9', 'a server that has come later is answered as the server config');
+}
+
 # Nobody resolves, connects or waits in the daemon or a session.
 {
   my $server = start("ExtIPSource dns:nothing.example\nExtIPTimeout 1s\nExtIPRefresh 2s 1s\n");

@@ -122,7 +122,8 @@ subtest 'not root' => sub {
   my $server = Server->new(bind => $ExtIP::bind, port => 2121, modules => ['mod_extip'],
     config => sub { ExtIP::config($_[0], @web) . "ExtIPRefresh 30s 1s\n" });
   system('chown', '-R', 'nobody:nogroup', $server->dir) == 0 or die;
-  local $Server::DAEMON = through("exec setpriv --reuid=@{[$server->uid]} --regid=@{[$server->gid]} --clear-groups $daemon \"\$@\"");
+  my @as_user = ('setpriv', '--reuid=' . $server->uid, '--regid=' . $server->gid, '--clear-groups');
+  local $Server::DAEMON = through("exec @as_user $daemon \"\$@\"");
   $server->run;
   ok(ExtIP::known($server, '9.9.9.9'), 'the address is found');
   ok(-s $server->dir . '/state/extip.tab', '... and in the file, which is the daemon\'s own');
@@ -131,6 +132,21 @@ subtest 'not root' => sub {
   $server->hup;
   ok(ExtIP::next_helper($server, 10, $helper), 'a reload has another helper');
   is((ExtIP::client($server)->pasv)[0] // 'refused', 'refused', 'PASV before login is refused, and nobody dies');
+
+  # fork() fails with EAGAIN. It is tried again every 10 s.
+  my $limit = sub { system(@as_user, 'prlimit', '--pid=' . $server->pid, "--nproc=$_[0]:") == 0 or die 'prlimit' };
+  my ($all) = Server::slurp('/proc/' . $server->pid . '/limits') =~ /^Max processes +(\S+)/m;
+  my $refused = qr/cannot start the helper process, trying again in 10 s: Resource temporarily unavailable$/m;
+  $helper = ExtIP::helper($server);
+  $limit->(1);
+  kill 'KILL', $helper;
+  ok(Net::wait_for(sub { ExtIP::log($server) =~ $refused }, 10), 'there may be no more processes: the log says that there is no helper');
+  like(ExtIP::status($server), qr/^  address     9\.9\.9\.9$/m, '... and the daemon goes on, with the address');
+  sleep 21 if $ENV{LONG};
+  is(scalar(() = ExtIP::log($server) =~ /$refused/g), 1, '... which it says once');
+  $limit->($all);
+  $server->hup unless $ENV{LONG};
+  ok(ExtIP::next_helper($server, 15, $helper), 'there may be more again: there is a helper');
   $server->stop;
 };
 
