@@ -20,22 +20,16 @@ static struct {
   struct sigaction action; /* as it was before */
 } async;
 
-bool natpasv_async_start(int signo) {
-#if defined(O_ASYNC) && defined(F_SETSIG)
+void natpasv_async_start(int signo) {
   int fd = session.c->rfd, flags = fcntl(fd, F_GETFL);
 
   async.owner = fcntl(fd, F_GETOWN);
   async.on = flags >= 0 && fcntl(fd, F_SETOWN, getpid()) == 0 &&
              fcntl(fd, F_SETSIG, signo) == 0 &&
              fcntl(fd, F_SETFL, flags | O_ASYNC) == 0;
-#else
-  (void) signo;
-#endif
-  return async.on;
 }
 
 void natpasv_async_stop(void) {
-#if defined(O_ASYNC) && defined(F_SETSIG)
   int fd = session.c->rfd;
 
   if (async.on) {
@@ -44,7 +38,6 @@ void natpasv_async_stop(void) {
     (void) fcntl(fd, F_SETSIG, 0);
     (void) fcntl(fd, F_SETOWN, async.owner);
   }
-#endif
 }
 
 static void interrupt(int signo) {
@@ -52,11 +45,13 @@ static void interrupt(int signo) {
   natpasv_futex_interrupt();
 }
 
-bool natpasv_async_naps_start(void) {
+void natpasv_async_naps_start(void) {
   struct sigaction action = { .sa_handler = interrupt };
 
   async.naps = sigaction(SIGIO, &action, &async.action) == 0;
-  return async.naps && natpasv_async_start(SIGIO);
+  if (async.naps) {
+    natpasv_async_start(SIGIO);
+  }
 }
 
 void natpasv_async_naps_stop(void) {

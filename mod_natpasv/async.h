@@ -14,12 +14,12 @@
 #include "mod_natpasv.h"
 
 /* The process gets this signal whenever something comes on the control
- * connection, also its end. Returns false where the system cannot do that. */
-bool natpasv_async_start(int signo);
+ * connection, also its end. */
+void natpasv_async_start(int signo);
 void natpasv_async_stop(void);
 
 /* The same, to end natpasv_futex_nap(), by SIGIO, which ProFTPD ignores. */
-bool natpasv_async_naps_start(void);
+void natpasv_async_naps_start(void);
 void natpasv_async_naps_stop(void);
 
 #endif

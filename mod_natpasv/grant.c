@@ -56,16 +56,14 @@ static conn_t *try(struct natpasv_terms *terms, const pr_netaddr_t *addr,
   return conn;
 }
 
-/* Waits for a port. Returns it, or 0 with errno when the wait is over. If the
- * client's bytes come with a signal, the naps can be long. */
-static unsigned int stand_in_line(
-  struct natpasv_terms *terms, uint64_t end, bool signalled) {
+/* Waits for a port. Returns it, or 0 with errno when the wait is over. */
+static unsigned int stand_in_line(struct natpasv_terms *terms, uint64_t end) {
   struct natpasv_lessee *lessee = &terms->lessee;
   unsigned int port = natpasv_queue_join(lessee);
 
   while (port == 0 && (errno == EBUSY || errno == EAGAIN)) {
     uint64_t now = natpasv_now_ms();
-    unsigned int nap = natpasv_queue_nap(lessee, signalled);
+    unsigned int nap = natpasv_queue_nap(lessee);
 
     if (now >= end) {
       port = natpasv_queue_leave(lessee);
@@ -98,14 +96,14 @@ static unsigned int stand_in_line(
 static conn_t *wait_for_port(struct natpasv_terms *terms,
   const pr_netaddr_t *addr, natpasv_closed closed) {
   uint64_t end = natpasv_now_ms() + terms->wait * UINT64_C(1000);
-  bool signalled = natpasv_async_naps_start();
   conn_t *conn = NULL;
   unsigned int port;
   int xerrno;
 
   natpasv_count(terms->row, NATPASV_WAITED);
+  natpasv_async_naps_start();
   do {
-    port = stand_in_line(terms, end, signalled);
+    port = stand_in_line(terms, end);
     if (port != 0) {
       conn = open_port(terms, addr, closed, port);
     }

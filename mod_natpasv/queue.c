@@ -20,16 +20,13 @@
 
 #define SWEEP_MS 1000
 
-/* Shortest sleep in the queue; longest if it is to notice that the client has
- * left. */
-#define MIN_NAP_MS 100
-#define MAX_NAP_MS 800
-
-/* Otherwise at most so much longer for each session that waits, so that there
- * are 100 looks a second, however many wait. A random part of it is slept, or
- * sessions that came together would look together, and nobody between. */
-#define NAP_EACH_MS     20
-#define MAX_LONG_NAP_MS 20000
+/* Shortest sleep in the queue, and how much longer it is at most for each
+ * session that waits, so that there are 100 looks a second, however many wait.
+ * A random part of it is slept, or sessions that came together would look
+ * together, and nobody between. */
+#define MIN_NAP_MS  100
+#define NAP_EACH_MS 20
+#define MAX_MORE_MS 20000
 
 /* Sessions to wake once the lock is released. */
 #define MAX_WOKEN 16
@@ -381,20 +378,15 @@ unsigned int natpasv_queue_wait(
   return 0;
 }
 
-unsigned int natpasv_queue_nap(
-  const struct natpasv_lessee *lessee, bool signalled) {
+unsigned int natpasv_queue_nap(const struct natpasv_lessee *lessee) {
   struct natpasv_map *map = lessee->table->map;
-  uint32_t waiting = map->set[lessee->set % NATPASV_SETS].waiting, more;
+  uint32_t waiting = map->set[lessee->set % NATPASV_SETS].waiting,
+           most = waiting < MAX_MORE_MS / NAP_EACH_MS ? waiting * NAP_EACH_MS
+                                                      : MAX_MORE_MS,
+           more = most;
 
-  if (signalled) {
-    more = waiting < MAX_LONG_NAP_MS / NAP_EACH_MS ? waiting * NAP_EACH_MS
-                                                   : MAX_LONG_NAP_MS;
-    if (natpasv_random(more + 1, &more) == 0) {
-      return MIN_NAP_MS + more;
-    }
-  }
-
-  return waiting < MAX_NAP_MS - MIN_NAP_MS ? MIN_NAP_MS + waiting : MAX_NAP_MS;
+  (void) natpasv_random(most + 1, &more);
+  return MIN_NAP_MS + more;
 }
 
 unsigned int natpasv_queue_leave(struct natpasv_lessee *lessee) {

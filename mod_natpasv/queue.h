@@ -59,11 +59,9 @@ unsigned int natpasv_queue_join(struct natpasv_lessee *lessee);
  * it has lost its turn, because it did not take its port in time. */
 unsigned int natpasv_queue_wait(struct natpasv_lessee *lessee, unsigned int ms);
 
-/* How long to sleep. With a signal when the client leaves, only so long that
- * one of all waiting sessions sweeps each second; else short enough to notice
- * within a second that the client has left. */
-unsigned int natpasv_queue_nap(
-  const struct natpasv_lessee *lessee, bool signalled);
+/* How long to sleep: so long that one of all waiting sessions sweeps each
+ * second. That the client has left is for a signal to tell. */
+unsigned int natpasv_queue_nap(const struct natpasv_lessee *lessee);
 
 /* Leaves the queue. Returns a port that it was handed meanwhile, or 0. */
 unsigned int natpasv_queue_leave(struct natpasv_lessee *lessee);

@@ -87,7 +87,7 @@ void natpasv_waiting_start(struct natpasv_row *row) {
       /* Anything that comes on the control connection interrupts ProFTPD as its
        * own alarm would. ProFTPD's timers count each such alarm as a second, so
        * only the first one is used. */
-      (void) natpasv_async_start(SIGALRM);
+      natpasv_async_start(SIGALRM);
     }
     natpasv_strangers_start(row);
   }

@@ -49,8 +49,7 @@ static void want(struct crowd *crowd, struct session *s) {
   uint64_t end = natpasv_now_ms() + 60000;
 
   while (port == 0 && natpasv_now_ms() < end) {
-    port =
-      (int) natpasv_queue_wait(&s->lessee, natpasv_queue_nap(&s->lessee, true));
+    port = (int) natpasv_queue_wait(&s->lessee, natpasv_queue_nap(&s->lessee));
     if (port == 0 && errno == ESTALE) {
       port = (int) natpasv_queue_join(&s->lessee);
     }
