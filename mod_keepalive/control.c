@@ -60,7 +60,7 @@ const char *keepalive_control_protocol(void) {
   return keepalive_ticket_protocol(control_ssl());
 }
 
-/* In the log in at most 160 characters. */
+/* The line in the log has at most 160 characters. */
 static void break_off(const char *text, size_t len) {
   size_t line = 0;
 
