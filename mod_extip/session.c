@@ -175,11 +175,23 @@ static void give_back(void *data) {
 
   if (loan->ours) {
     (void) xaset_remove(loan->c->set, (xasetmember_t *) loan->c);
-    destroy_pool(loan->c->pool);
-
   } else {
     loan->c->argv[0] = loan->value;
   }
+}
+
+/* ProFTPD keeps some bytes of each directive that is added, which a client that
+ * asks without end would make many: so there is one in each session. */
+static config_rec *add_masquerade_address(void) {
+  static config_rec *kept = NULL;
+
+  if (kept != NULL && kept->set == main_server->conf) {
+    (void) xaset_insert_end(kept->set, (xasetmember_t *) kept);
+  } else {
+    kept = add_config_param_set(
+      &main_server->conf, "MasqueradeAddress", 1, NULL);
+  }
+  return kept;
 }
 
 /* ProFTPD's handler takes the address from argv[0] of the first such directive,
@@ -194,7 +206,7 @@ static void lend(
       return;
     }
 
-    loan->c = add_config_param_set(&main_server->conf, directive, 1, NULL);
+    loan->c = add_masquerade_address();
     loan->ours = true;
   }
 

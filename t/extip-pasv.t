@@ -43,6 +43,12 @@ EOC
   close $data;
   is(($client->reply)[0], 226, '... to its end');
 
+  my ($session) = grep { $_ != ExtIP::helper($server) } $server->children;
+  $client->pasv for 1 .. 100;
+  my $kb = ExtIP::memory($session);
+  $client->pasv for 1 .. 3000;
+  cmp_ok(ExtIP::memory($session) - $kb, '<', 64, '3,000 more need no memory') unless $ENV{SANITIZE};
+
   is(announced(client($server, $inside)->login), $bind, 'a local client is given the local address');
   my $tls = client($server, $outside)->auth_tls->login;
   is(announced($tls), '9.9.9.9', 'a client with TLS is given the external one');
