@@ -19,10 +19,11 @@
 static const char script[] =
   "#!/usr/bin/perl\n"
   "my $open = grep { -e \"/proc/self/fd/$_\" } 0 .. 9;\n"
-  "my %answer = (1 => '', 2 => \"nonsense\\n\", 3 => \"get 3\\n\",\n"
+  "my %answer = (2 => \"nonsense\\n\", 3 => \"get 3\\n\",\n"
   "  5 => \"error $open\\n\", 6 => \"none 6\\n\");\n"
   "while (sysread STDIN, my $line, 64) {\n"
   "  my ($word, $port) = split ' ', $line;\n"
+  "  next if $word eq 'get' && $port == 1;\n"
   "  exit if $word eq 'get' && $port == 4;\n"
   "  print STDERR 'oops' if $word eq 'get' && $port == 6;\n"
   "  syswrite STDOUT, $word eq 'where' ? \"address $ARGV[0]\\n\"\n"
