@@ -1,6 +1,7 @@
 # SIGHUP while transfers run, with pools that shrink, grow, move, change their
 # name or go away: sessions of before finish, those of after follow the new
-# pool, no port is of two sessions, and all leases come back.
+# pool, no port is of two sessions, and all leases come back. A thousand reloads
+# with LONG.
 
 use strict;
 use warnings;
@@ -25,9 +26,10 @@ sub pool {
   return "NATPasvPool $name $ports quarantine 0s\nNATPasvRule * pool $name wait 1s share any\n";
 }
 
-# What is configured one after the other, and the ports of it.
+# What is configured one after the other, and the ports of it: at least seven,
+# for so many of each may be taken at once.
 my @steps = (
-  ['shrunk',       pool('public', '30000-30005'), 30000 .. 30005],
+  ['shrunk',       pool('public', '30000-30006'), 30000 .. 30006],
   ['grown',        pool('public', '30000-30019'), 30000 .. 30019],
   ['moved',        pool('public', '30015-30029'), 30015 .. 30029],
   ['renamed',      pool('world',  '30015-30029'), 30015 .. 30029],
@@ -53,8 +55,23 @@ sub ask {
 # Ports that the table says are leased.
 sub leases { return [($server->ctl('natpasv', 'leases'))[1] =~ /^ *(300\d\d) /mg] }
 
+# Clients, the last of them the first of the new configuration.
+my $reloads = 0;
+sub reload {
+  my ($name, $pool) = @_;
+  my $mark = 'no.' . ++$reloads;
+  $server->reconfigure(config($pool, $mark));
+  $server->hup;
+  my @clients;
+  Net::wait_for(sub {
+    push @clients, eval { client() } // return;
+    return ($clients[-1]->cmd('HELP'))[1] =~ /Direct comments to \Q$mark\E/;
+  }, 10) or fail("$name: no new session");
+  return @clients;
+}
+
 my %ports = map { $_ => 1 } 30000 .. 30009;    # of the pool that is configured
-my ($reloads, $finished, $running, @strays, @twice) = (0, 0, 0);
+my ($finished, $running, @strays, @twice) = (0, 0);
 for my $round (1 .. ($ENV{LONG} ? 25 : 1)) {
   for my $step (@steps) {
     my ($name, $config, @now) = @$step;
@@ -69,14 +86,15 @@ for my $round (1 .. ($ENV{LONG} ? 25 : 1)) {
     }
     my $held = ask($old[2], 1);
     my %new = map { $_ => 1 } @now;
-    my $mark = 'no.' . ++$reloads;
-    $server->reconfigure(config($config, $mark));
-    $server->hup;
-    my @clients;
-    Net::wait_for(sub {
-      push @clients, eval { client() } // return;
-      return ($clients[-1]->cmd('HELP'))[1] =~ /Direct comments to \Q$mark\E/;
-    }, 10) or fail("$name: no new session");
+    for (1 .. ($ENV{LONG} ? 4 : 0)) {
+      my ($other, $pool, @ports) = @{ $steps[$reloads % @steps] };
+      my @clients = reload($other, $pool);
+      my $port = ask($clients[-1]) // 0;
+      push @strays, "$other: $port" unless grep { $port == $_ } @ports;
+      push @twice, "$other: $port" if $port == $held;
+      $_->close for @clients;
+    }
+    my @clients = reload($name, $config);
 
     # Who had a port or a transfer has it still, and both go on.
     push @clients, map { client() } 1 .. 2;
@@ -116,7 +134,7 @@ for my $round (1 .. ($ENV{LONG} ? 25 : 1)) {
     Net::wait_for(sub { !@{ leases() } }, 5);
   }
 }
-is($finished, $running, "$running transfers that began before a SIGHUP or had their port before it are finished");
+is($finished, $running, "$reloads reloads: $running transfers that began before a SIGHUP or had their port before it are finished");
 is("@strays", '', 'new sessions follow the new pool, old ones theirs');
 is("@twice", '', 'no port is of two sessions');
 unlike($server->log, qr/STACK TRACE|was damaged/, 'nothing crashed');
