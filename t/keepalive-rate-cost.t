@@ -1,12 +1,13 @@
 #!/usr/bin/perl
 # TransferRate with a keepalive every second and with a deadline takes as long
 # as with the engine off: ProFTPD's pause is one select(2), which any signal
-# ends for good. Down and up, FTP and FTPS, at the same time.
+# ends for good. Down and up, FTP and FTPS, those of one rate at the same time.
 #
 # ProFTPD pauses once for each time that it has read, and its own alarm ends a
 # pause after five seconds. So an upload takes the longer the more reads it is
 # cut into, which chance decides, unless each read is worth less than that: here
-# a chunk is sent when ProFTPD has read the one before.
+# a chunk is sent when ProFTPD has read the one before, and while it pauses: a
+# quarter of the pause is time enough to look.
 #
 # All rates and methods with LONG, else those that showed it most.
 
@@ -25,9 +26,10 @@ use Time::HiRes qw(sleep time);
 my $why = Server::unavailable();
 plan skip_all => $why if $why;
 
-# Rate in KB/s => bytes, and those of a chunk, which is worth 3.2 s at most.
+# Rate in KB/s => bytes, and those of a chunk, which is one read, of one TLS
+# record, and worth 3.2 s at most.
 my %bytes = (4 => 48_000, $ENV{LONG} ? (20 => 400_000, 200 => 4_000_000) : ());
-my %chunk = (4 => 13_000, 20 => 65_000, 200 => 65_000);
+my %chunk = (4 => 13_000, 20 => 16_000, 200 => 65_000);
 
 my %rule = (
   off      => undef,
@@ -95,9 +97,10 @@ sub transfer {
   if ($way eq 'RETR') {
     1 while sysread $data, my $some, 1 << 16;
   } else {
-    for (my $left = $bytes{$rate}; $left > 0; $left -= $chunk{$rate}) {
-      syswrite $data, 'x' x min($left, $chunk{$rate});
-      sleep 0.05 until is_read($data->sockport);
+    my $chunk = $tls ? min($chunk{$rate}, 16_000) : $chunk{$rate};
+    for (my $left = $bytes{$rate}; $left > 0; $left -= $chunk) {
+      syswrite $data, 'x' x min($left, $chunk);
+      sleep $chunk / $rate / 4096 until is_read($data->sockport);
     }
   }
   close $data;
@@ -105,8 +108,10 @@ sub transfer {
   return $text =~ /^226 Transfer complete/m ? time - $start : "$text";
 }
 
-my @jobs;
-for my $rate (sort keys %bytes) {
+# All of one rate, at the same time.
+sub start {
+  my ($rate) = @_;
+  my @jobs;
   for my $name (sort { ($b eq 'off') <=> ($a eq 'off') || $a cmp $b } keys %rule) {
     for my $way (qw(RETR STOR)) {
       for my $tls (0, 1) {
@@ -123,22 +128,27 @@ for my $rate (sort keys %bytes) {
       }
     }
   }
+  return @jobs;
 }
 
 my %stock;
-for my $job (@jobs) {
-  my ($rate, $name, $way, $tls, $pid, $read) = @$job;
+sub finish {
+  my ($rate, $name, $way, $tls, $pid, $read) = @_;
   my $seconds = <$read>;
   waitpid $pid, 0;
   my $what = "$way of $bytes{$rate} bytes at $rate KB/s over " . ($tls ? 'FTPS' : 'FTP');
   if ($seconds !~ /^[\d.]+$/) {
     fail("$what, $name: the transfer ends well");
     diag $seconds;
-    next;
+    return;
   }
   my $stock = $stock{$rate, $way, $tls} //= $seconds;
   ok(abs($seconds - $stock) <= 0.02 * $stock, sprintf '%s, %s: %.2f s, with the engine off %.2f s', $what,
     $rule{$name} // 'engine off', $seconds, $stock);
+}
+
+for my $rate (sort keys %bytes) {
+  finish(@$_) for start($rate);
 }
 
 # What ProFTPD says when its pause is ended early.
