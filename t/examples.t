@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use Net 'private';
+use BadRouter;
 use Client;
 use Nginx;
 use Server;
@@ -21,12 +22,16 @@ my @source = map { $_->uri } @web;
 system("ip addr add $_/32 dev lo") == 0 or die "no address $_"
   for '198.51.100.7', '192.168.1.10', '192.168.2.10', '10.8.0.1', '10.8.0.7', '192.0.2.10';
 
+# The second pod of a StatefulSet; CLONE_NEWUTS: this host keeps its name.
+syscall(Net::number('unshare'), 0x04000000) == 0 && system(qw(hostname ftp-1)) == 0 or die 'no host name of our own';
+my $router = BadRouter->start(host => '127.0.0.5', other => '127.0.0.6', outside => $outside);
+
 my $readme = Server::slurp('README.md');
 my ($block) = grep { /\A\s*LoadModule/ } map { s/^ {4}//gmr } $readme =~ /^((?: {4}.*\n|\n)+)/mg;
 ok($block, 'README.md has a configuration');
 
 # Where the server listens (loaded: and no client is served), from where the client comes, what it is told: address
-# and ports. "with": the example is used beside this one.
+# and ports. "with": the example is used beside this one; "ready": what to wait for, if not for the address.
 my %examples = (
   'README.md'      => {},
   'nat.conf'       => {},
@@ -34,6 +39,8 @@ my %examples = (
   'ec2-nlb.conf'   => { ports => [61000, 61039] },
   'two-uplinks.conf' => { loaded => 1 },    # a client of a virtual host: natpasv-replies.t
   'dynamic-dns.conf' => { with => 'nat.conf', extra => \&dns_followed },
+  'router.conf' => { ports => [61000, 61029], ready => \&forwarded },
+  'kubernetes.conf' => { told => '203.0.113.10', ports => [30010, 30019], ready => sub { 1 } },
   'container.conf' => { ports => [41000, 41009] },
   'vpn-partners.conf' => { bind => '10.8.0.1', from => '10.8.0.7', told => '10.8.0.1', ports => [61900, 61999] },
   'from-masqueradeaddress.conf' => {},
@@ -48,7 +55,8 @@ sub adapt {
   $text =~ s{^Include /usr/share/.*}{}mg;
   $text =~ s{^LoadModule.*}{}mg;
   $text =~ s{^<IfModule !\w+\.c>\n.*\n</IfModule>}{}mg;
-  $text =~ s{^(\s*ExtIPSource) +\S+}{"$1 " . (shift(@left) // $source[0])}gme;
+  $text =~ s{^ExtIPForward}{ExtIPGateway 127.0.0.5\n$&}m;
+  $text =~ s{^(\s*ExtIPSource) +(?!natpmp)\S+}{"$1 " . (shift(@left) // $source[0])}gme;
   $text =~ s{^\s*Controls\w+ .*}{}mg;
   $text =~ s{^(\s*ExtIPTable) .*}{}mg;
   $text =~ s{/etc/ssl/(?:certs|private)/ftp\.\w+}{$dir/ftp.pem}g;
@@ -59,6 +67,10 @@ sub adapt {
 }
 
 sub text { my ($name) = @_; return $name eq 'README.md' ? $block : Server::slurp("debian/examples/$name") }
+
+# The control port and all of the pool.
+sub forwarded { return ($_[0]->ctl(qw(extip forwards)))[1] =~ /^31 of 31 ports are forwarded$/m }
+sub known { return ($_[0]->ctl('extip', 'status'))[1] =~ /^  address     \Q$outside\E$/m }
 
 # mod_exec has run the program with the address.
 sub dns_followed {
@@ -82,7 +94,8 @@ for my $name (sort keys %examples) {
       return adapt($text, $self->{dir}, $self->port);
     }) };
     ok($server, "$name: the server starts") or diag($@), next;
-    ok(Net::wait_for(sub { ($server->ctl('extip', 'status'))[1] =~ /^  address     \Q$outside\E$/m }, 15), '... and knows its address')
+    my $ready = $example{ready} // \&known;
+    ok(Net::wait_for(sub { $ready->($server) }, 15), '... and knows what it needs')
       or diag $server->log;
     next if $example{loaded};
     my $client = Client->connect($example{bind}, $server->port, from => $example{from});
