@@ -28,11 +28,6 @@
 #define NAP_EACH_MS 20
 #define MAX_MORE_MS 20000
 
-/* Sessions to wake once the lock is released. */
-#define MAX_WOKEN 16
-static uint16_t woken[MAX_WOKEN];
-static unsigned int nwoken = 0;
-
 static uint32_t now_ms(void) {
   return (uint32_t) natpasv_now_ms();
 }
@@ -62,11 +57,7 @@ static void hand_over(struct natpasv_map *map, uint16_t n, unsigned int port) {
   owner->handed_ms = map->handed_ms = now_ms();
   map->handed_to = n;
   atomic_store(&owner->turn, NATPASV_HANDED | port);
-  if (nwoken < MAX_WOKEN) {
-    woken[nwoken++] = n;
-  } else {
-    natpasv_futex_wake(&owner->turn);
-  }
+  natpasv_futex_wake(&owner->turn);
 }
 
 /* Hands free ports to waiting sessions that are alive. The ports of one that
@@ -204,13 +195,6 @@ static void enter(struct natpasv_table *table) {
   }
 }
 
-static void leave(struct natpasv_table *table) {
-  natpasv_table_unlock(table);
-  while (nwoken > 0) {
-    natpasv_futex_wake(&natpasv_owner(table->map, woken[--nwoken])->turn);
-  }
-}
-
 /* What a session calls
  */
 
@@ -237,7 +221,7 @@ int natpasv_queue_enrol(struct natpasv_lessee *lessee) {
   if (res > 0) {
     serve_sets(table, 0);
   }
-  leave(table);
+  natpasv_table_unlock(table);
   return 0;
 }
 
@@ -321,7 +305,7 @@ static unsigned int ask(struct natpasv_lessee *lessee, bool sure, bool joins) {
     port = claim_or_join(lessee, sure, joins);
   }
   xerrno = errno;
-  leave(table);
+  natpasv_table_unlock(table);
   errno = xerrno;
   return port;
 }
@@ -347,7 +331,7 @@ static void sweep_if_due(struct natpasv_table *table) {
     if (now - map->swept_ms > 0) {
       (void) sweep(table);
     }
-    leave(table);
+    natpasv_table_unlock(table);
   }
 }
 
@@ -402,7 +386,7 @@ unsigned int natpasv_queue_leave(struct natpasv_lessee *lessee) {
   turn = atomic_exchange(&own->turn, 0);
   port =
     (turn & NATPASV_HANDED) != 0 ? inside(lessee, turn & NATPASV_MAX_PORT) : 0;
-  leave(table);
+  natpasv_table_unlock(table);
   return port;
 }
 
@@ -424,7 +408,7 @@ static int end_lease(
       serve_sets(table, port);
     }
   }
-  leave(table);
+  natpasv_table_unlock(table);
 
   errno = ESTALE;
   return own ? 0 : -1;
@@ -443,7 +427,7 @@ unsigned int natpasv_queue_sweep(struct natpasv_lessee *lessee) {
 
   enter(lessee->table);
   back = sweep(lessee->table);
-  leave(lessee->table);
+  natpasv_table_unlock(lessee->table);
   return back;
 }
 

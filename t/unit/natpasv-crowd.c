@@ -180,8 +180,8 @@ static void test_crowds(void) {
   ok(most <= 0.1, "a grant takes at most %.4f ms of processor", most);
   if (n > 1) {
     ok(ratio[n - 1] <= 2 * ratio[0],
-      "... with %d waiters %.1f times a bare wake, with %d %.1f times", sizes[0],
-      ratio[0], sizes[n - 1], ratio[n - 1]);
+      "... with %d waiters %.1f times a bare wake, with %d %.1f times",
+      sizes[0], ratio[0], sizes[n - 1], ratio[n - 1]);
   }
 }
 
