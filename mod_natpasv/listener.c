@@ -131,7 +131,7 @@ static void set_option(
 /* Sets what inet.c's init_conn() sets for a port of PassivePorts, but never
  * SO_REUSEPORT, whatever SocketOptions says: with it, two processes could
  * listen on one port and read each other's transfers. init_conn() does not set
- * it on such a socket either. */
+ * it on such a socket either, but in 1.3.7a it does. */
 static void set_options(int fd, int family) {
   const struct tcp_keepalive *keepalive = main_server->tcp_keepalive;
 
@@ -228,17 +228,20 @@ static int close_failed(conn_t *conn, int xerrno) {
   return -1;
 }
 
+/* PORT 0 is one of the kernel's choice. */
 static int bind_conn(
   conn_t *conn, const pr_netaddr_t *addr, unsigned int port) {
   pr_netaddr_t *local = pr_netaddr_dup(conn->pool, addr);
+  struct sockaddr *sockaddr = pr_netaddr_get_sockaddr(local);
+  socklen_t len = (socklen_t) pr_netaddr_get_sockaddr_len(local);
 
   pr_netaddr_set_port2(local, port);
-  conn->local_addr = local;
-  conn->local_port = (int) port;
-  if (bind(conn->listen_fd, pr_netaddr_get_sockaddr(local),
-        pr_netaddr_get_sockaddr_len(local)) < 0) {
+  if (bind(conn->listen_fd, sockaddr, len) < 0 ||
+      getsockname(conn->listen_fd, sockaddr, &len) < 0) {
     return close_failed(conn, errno);
   }
+  conn->local_addr = local;
+  conn->local_port = ntohs(pr_netaddr_get_port(local));
   return 0;
 }
 
@@ -253,24 +256,10 @@ static int listen_conn(conn_t *conn) {
 
 conn_t *natpasv_listener_open(
   const pr_netaddr_t *addr, unsigned int port, natpasv_closed closed) {
-  conn_t *conn;
+  conn_t *conn = take_conn(addr);
 
-  if (port == 0) {
-    conn = pr_inet_create_conn(session.pool, -1, addr, INPORT_ANY, FALSE);
-    if (conn != NULL) {
-      pr_inet_set_proto_opts(
-        conn->pool, conn, main_server->tcp_mss_len, 0, IPTOS_THROUGHPUT, 1);
-      set_guard(conn->listen_fd);
-    }
-
-  } else {
-    conn = take_conn(addr);
-    if (conn != NULL && bind_conn(conn, addr, port) < 0) {
-      return NULL;
-    }
-  }
-
-  if (conn == NULL || listen_conn(conn) < 0) {
+  if (conn == NULL || bind_conn(conn, addr, port) < 0 ||
+      listen_conn(conn) < 0) {
     return NULL;
   }
 
