@@ -261,6 +261,7 @@ struct extip_plan *extip_plan_make(
   struct extip_plan *plan = pcalloc(p, sizeof(*plan));
   int off = FALSE;
   unsigned int none = 0;
+  size_t room;
 
   for (server_rec *s = (server_rec *) servers->xas_list; s != NULL;
        s = s->next) {
@@ -268,9 +269,12 @@ struct extip_plan *extip_plan_make(
   }
 
   plan->vhosts = pcalloc(p, plan->vhost_count * sizeof(*plan->vhosts));
-  plan->discoveries =
-    pcalloc(p, EXTIP_TABLE_ANSWERS * sizeof(*plan->discoveries));
-  plan->owners = pcalloc(p, EXTIP_TABLE_ANSWERS * sizeof(*plan->owners));
+  /* No more than are needed: a large block that is given back at a reload is
+   * soon in use for something small, and the next plan needs another. */
+  room = plan->vhost_count < EXTIP_TABLE_ANSWERS ? plan->vhost_count
+                                                 : EXTIP_TABLE_ANSWERS;
+  plan->discoveries = pcalloc(p, room * sizeof(*plan->discoveries));
+  plan->owners = pcalloc(p, room * sizeof(*plan->owners));
 
   struct extip_vhost *vhost = plan->vhosts;
 
