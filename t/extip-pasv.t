@@ -25,6 +25,11 @@ sub client { return ExtIP::client(@_) }
 sub announced { return ExtIP::announced(@_) }
 sub status { return ExtIP::status(@_) }
 sub known { my ($server, $address) = @_; return ExtIP::known($server, $address // '9.9.9.9') }
+# The same, and the daemon has it: the helper writes its line before it sends.
+sub in_force {
+  my ($server, $address) = @_;
+  return known($server, $address) && Net::wait_for(sub { status($server) =~ /^  address     \Q$address\E$/m }, 15);
+}
 
 {
   my $server = start(sub { Server::tls() . <<"EOC" });
@@ -63,8 +68,7 @@ EOC
   my ($exit, $said) = $server->ctl('extip', 'refresh');
   is($exit, 0, 'ftpdctl extip refresh is accepted');
   like($said, qr/a round begins now/, '... and says what happens');
-  # The helper writes its line before the daemon has what it sends.
-  ok(Net::wait_for(sub { status($server) =~ /^  address     8\.8\.4\.4$/m }, 15), 'a change is found');
+  ok(in_force($server, '8.8.4.4'), 'a change is found');
   is(announced($client), '8.8.4.4', 'a session that was logged in announces it');
   is(announced($tls), '8.8.4.4', '... also the one with TLS');
   like($extended->(), qr/^PASV note=8\.8\.4\.4 environment=8\.8\.4\.4$/m, '... and its note and environment');
@@ -87,7 +91,7 @@ EOC
   is(announced(client($server, $inside)->login), $bind, 'local clients are given the local address even then');
   is(announced(client($server, $inside)->auth_tls->login), $bind, '... with TLS, too');
   @web = ExtIP::webs(('9.9.9.9') x 2);
-  ok(known($server), 'the sources are asked until they answer');
+  ok(in_force($server, '9.9.9.9'), 'the sources are asked until they answer');
   is(announced($client), '9.9.9.9', 'then the address takes the place of MasqueradeAddress');
   is(announced($tls), '9.9.9.9', '... and of TLSMasqueradeAddress');
   is(announced($client), '9.9.9.9', '... and stays');
