@@ -63,7 +63,10 @@ my @holders = map { client() } 1 .. 4;
 my @ports = map { ($_->pasv)[1] } @holders;
 is_deeply([sort { $a <=> $b } @ports], [30000 .. 30003], 'four sessions hold the four ports');
 is((client()->cmd('PASV'))[0], 425, 'a fifth gets 425');
-kill 'KILL', sessions();
+my @killed = sessions();
+kill 'KILL', @killed;
+# With the sanitizers it takes a moment until a process has ended.
+Net::wait_for(sub { !grep { Server::slurp("/proc/$_/stat") =~ /\) [^ZX]/ } @killed }, 5);
 $client = client();
 my $begin = time;
 my @granted;
