@@ -178,6 +178,7 @@ EOC
 #   @close               the data connection
 #   @port, @eprt         an active data connection; [address] to be told
 #   @accept              ... comes
+#   @replies             all that are still to come: 1.3.8 has one more than 1.3.9
 #   @login [name], @auth, @clear, @gone
 # Returns what was seen, a list for each step.
 package Walk {
@@ -242,6 +243,9 @@ package Walk {
       $self->saw($client->reply) for @commands;
     } elsif ($word eq '@reply') {
       $self->saw($client->reply);
+    } elsif ($word eq '@replies') {
+      $client->send('NOOP');
+      do { $self->saw($client->reply) } until $self->{seen}[-1][-1] =~ /NOOP|^nothing$|^the end$/;
     } elsif ($word eq '@connect') {
       local $client->{from} = $rest || $client->{from};
       $self->{data} = $client->dial($client->{socket}->peerhost, $self->{port});
@@ -388,7 +392,7 @@ my @protocol = (
   ['TYPE A and REST', {}, '@login', 'TYPE A', 'REST 6', 'PASV', @get, 'TYPE I', 'PASV', 'TYPE A', @get],
   @optional ? ['MODE Z', {}, @login, 'MODE Z', 'PASV', '@connect', 'RETR hello', '@drain', '@reply', 'MODE S', 'EPSV', @get] : (),
   ['MODE B, STRU', {}, @login, 'MODE B', 'STRU R', 'PASV', 'STRU F', 'MODE S', @get],
-  ['a data connection from somebody else', {}, @login, 'PASV', '@connect 127.0.0.77', 'RETR hello', '@read', '@reply', 'PASV', @get],
+  ['a data connection from somebody else', {}, @login, 'PASV', '@connect 127.0.0.77', 'RETR hello', '@read', '@replies', 'PASV', @get],
 );
 my @hosts = (
   ['MasqueradeAddress, local client', { host => 'masq' }, @login, 'PASV', 'EPSV', @get],
@@ -515,8 +519,9 @@ for my $listening (sort keys %on) {
     is(scalar @bad, 0, '... with no difference that is not meant') or diag(join "\n", @bad);
     is($seen{$listening}{$variant}{sanitizer}, '', '... nor anything for the sanitizers to report');
   }
-  my $strange = grep { grep { grep { /^(?:the test died|a session is left over|nothing$)/ } @$_ } @$_ } @{ $seen{$listening}{stock}{walks} };
-  is($strange, 0, "server $listening: every step got its reply");
+  my @strange = grep { grep { grep { /^(?:the test died|a session is left over|nothing$)/ } @$_ } @{ $seen{$listening}{stock}{walks}[$_] } } 0 .. $#sequences;
+  is(join(', ', map { $sequences[$_][0] } @strange), '', "server $listening: every step got its reply")
+    or diag map { visible($_) . "\n" } @{ $seen{$listening}{stock}{walks}[$strange[0]] };
   if ($ENV{SHOW}) {
     for my $i (0 .. $#sequences) {
       my ($name, undef, @steps) = @{ $sequences[$i] };
