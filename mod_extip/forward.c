@@ -565,18 +565,6 @@ void extip_forward_reply(struct extip_forwarder *forwarder,
   }
 }
 
-void extip_forward_address(
-  struct extip_forwarder *forwarder, struct in_addr addr) {
-  for (size_t i = 0; i < forwarder->wanted; i++) {
-    struct extip_forward_entry *entry = &forwarder->entries[i];
-
-    if (entry->forward.addr != addr.s_addr) {
-      entry->forward.addr = addr.s_addr;
-      entry->changed = true;
-    }
-  }
-}
-
 /* Ending */
 
 void extip_forward_close(struct extip_forwarder *forwarder, int64_t now) {

@@ -98,3 +98,15 @@ bool extip_forward_closed(const struct extip_forwarder *forwarder) {
   }
   return true;
 }
+
+void extip_forward_address(
+  struct extip_forwarder *forwarder, struct in_addr addr) {
+  for (size_t i = 0; i < forwarder->wanted; i++) {
+    struct extip_forward_entry *entry = &forwarder->entries[i];
+
+    if (entry->forward.addr != addr.s_addr) {
+      entry->forward.addr = addr.s_addr;
+      entry->changed = true;
+    }
+  }
+}
