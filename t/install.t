@@ -103,7 +103,7 @@ sub boot {
       or POSIX::_exit(127);
   }
   my $run = sub {
-    my ($init) = split ' ', Server::slurp("/proc/$nspawn/task/$nspawn/children") or return;
+    my ($init) = Server::children_of($nspawn) or return;
     return sh($_[0], 'nsenter', '-a', '-t', $init, 'env', '-', 'HOME=/root', "PATH=$ENV{PATH}");
   };
   Net::wait_for(sub { ($run->('systemctl is-active proftpd'))[0] }, 30) or die Server::slurp("$dir/console") . ($run->('journalctl -n 30'))[1];
