@@ -23,7 +23,8 @@
 
 static struct {
   bool engine;
-  bool settled; /* the login has chosen the terms */
+  bool identified; /* owner is known */
+  bool settled;    /* the login has chosen the terms */
   uint64_t owner;
   struct keepalive_terms terms;
 } sess;
@@ -157,7 +158,23 @@ static void settle(void) {
   advise(terms);
 }
 
+/* Before the first command, because a session may change its root directory
+ * later, and not before the greeting, for which a client waits. */
+static void identify(void) {
+  struct keepalive_table *table = keepalive_shared_table();
+
+  sess.owner = keepalive_table_owner((int) session.pid);
+  if (table != NULL) {
+    keepalive_table_inspect(table, 2);
+  }
+}
+
 void keepalive_session_command(const cmd_rec *cmd) {
+  if (sess.engine && !sess.identified) {
+    sess.identified = true;
+    identify();
+  }
+
   if (sess.settled) {
     keepalive_transfer_command(cmd);
   }
@@ -182,19 +199,10 @@ void keepalive_session_command_end(const cmd_rec *cmd, bool well) {
 void keepalive_session_start(void) {
   const int *engine =
     get_param_ptr(main_server->conf, "KeepaliveEngine", FALSE);
-  struct keepalive_table *table = keepalive_shared_table();
 
   sess.engine = engine != NULL && *engine;
-  if (!sess.engine) {
-    return;
-  }
-
-  keepalive_log_start();
-
-  /* A session may change its root directory later. */
-  sess.owner = keepalive_table_owner((int) session.pid);
-  if (table != NULL) {
-    keepalive_table_inspect(table, 2);
+  if (sess.engine) {
+    keepalive_log_start();
   }
 }
 
