@@ -62,7 +62,7 @@ uint64_t extip_forward_table_generation(
 
 void extip_forward_table_claim(struct extip_forward_table *table,
   const struct forward_port *ports, size_t count, bool passive) {
-  static struct extip_forward before[EXTIP_FORWARDS_MAX];
+  struct extip_forward before[EXTIP_FORWARDS_MAX];
   size_t known = extip_forward_table_count(table);
 
   for (size_t i = 0; i < known; i++) {

@@ -136,7 +136,10 @@ void extip_session_start(const struct extip_plan *plan) {
     vhost = NULL;
   }
 
-  record = -1;
+  /* Where it was when the daemon read its configuration. */
+  record = vhost != NULL && vhost->discovery != NULL
+             ? (int) vhost->discovery->record
+             : -1;
   (void) look_up(&addr);
   notice(addr, false);
 }
@@ -188,8 +191,8 @@ static config_rec *add_masquerade_address(void) {
   if (kept != NULL && kept->set == main_server->conf) {
     (void) xaset_insert_end(kept->set, (xasetmember_t *) kept);
   } else {
-    kept = add_config_param_set(
-      &main_server->conf, "MasqueradeAddress", 1, NULL);
+    kept =
+      add_config_param_set(&main_server->conf, "MasqueradeAddress", 1, NULL);
   }
   return kept;
 }

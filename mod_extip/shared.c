@@ -41,6 +41,7 @@ struct shared {
 };
 
 static struct memory memory = { .at = NULL, .fd = -1 };
+static bool inherited = true; /* by sessions */
 
 /* Apart from the table, which sessions only read: no session can make the
  * daemon announce another address. */
@@ -108,6 +109,11 @@ int extip_shared_make(bool *empty) {
   if (view == NULL) {
     return -1;
   }
+
+  /* Sessions have the view, and start sooner without this. Of an anonymous
+   * mapping, the view after a reload would be left out too. */
+  inherited =
+    memory.fd == -1 || madvise(memory.at, memory.size, MADV_DONTFORK) < 0;
 
   /* Without it, sessions are not counted. */
   (void) memory_make(&run, RUN_NAME, sizeof(struct local_run), 1);
@@ -211,6 +217,9 @@ void extip_shared_leave(void) {
   }
 
   if (ServerType == SERVER_STANDALONE) {
+    if (!inherited) {
+      memory.at = NULL;
+    }
     memory_leave(&memory);
   }
 }
