@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a router whose outside address is ADDR has in front of it, if the address
- * is private (RFC 1918), shared (RFC 6598) or link-local; else NULL. */
+/* What a router whose outside address is ADDR has in front of it, if the
+ * address is private (RFC 1918), shared (RFC 6598) or link-local; else NULL. */
 const char *extip_nat_before(struct in_addr addr);
 
 /* True if there is such a NAT. REASON then says so, and what to do. */

@@ -69,9 +69,9 @@ struct extip_table_status {
   uint32_t quorum;
   uint32_t helper; /* process id */
   uint32_t source_count;
-  uint32_t max_age; /* ExtIPMaxAge in seconds; 0: none */
+  uint32_t max_age;    /* ExtIPMaxAge in seconds; 0: none */
   uint32_t behind_nat; /* the router's private address in the last round */
-  char verdict[128]; /* of the last round, a sentence */
+  char verdict[128];   /* of the last round, a sentence */
   struct extip_table_source sources[EXTIP_TABLE_SOURCES];
 };
 

@@ -233,10 +233,9 @@ static void print_router(const struct extip_verdict *verdict,
   const char *nat = extip_nat_before(verdict->router);
   char addr[INET_ADDRSTRLEN];
 
-  if (nat == NULL ||
-      sums->passive[REACHED] + sums->passive[DROPPED] +
-          sums->control[REACHED] + sums->control[DROPPED] >
-        0) {
+  if (nat == NULL || sums->passive[REACHED] + sums->passive[DROPPED] +
+                         sums->control[REACHED] + sums->control[DROPPED] >
+                       0) {
     return;
   }
   say(output, "  the router itself has %s on its outside: %s",
