@@ -78,11 +78,12 @@ is((delays())[-1], 1, 'one that has lived for ten seconds begins the count again
 # and at any moment around its end. A SIGHUP now and then, or it would take days.
 my $kills = @all + ($ENV{LONG} ? 985 : 12);
 my $pid = $server->pid;
-my (%when, $kb);
+my (%when, $kb, $reloads);
 my $fds = ExtIP::descriptors($pid);
 while (@all < $kills) {
-  $kb = ExtIP::memory($pid) if @all == 100;
+  ($kb, $reloads) = (ExtIP::memory($pid), 0) if @all == 100;
   if ((delays())[-1] >= 4) {
+    $reloads++;
     $before = asked();
     $server->hup;
     $helper = ExtIP::next_helper($server, 15, $helper) // BAIL_OUT('no other helper');
@@ -132,10 +133,12 @@ $client->quit;
 ok(Net::wait_for(sub { ExtIP::children($server) == 1 }, 5), '... and no child but the last helper')
   or diag join ' ', ExtIP::children($server);
 cmp_ok(ExtIP::descriptors($pid), '<=', $fds, '... no more descriptors than before');
+# ProFTPD itself keeps a third of a KiB of a shared module at each reload
+# (t/reload-memory.t).
 if (defined $kb and !$ENV{SANITIZE}) {
   my $kb_after = ExtIP::memory($pid);
-  cmp_ok($kb_after - $kb, '<=', 64, '... and not more memory than after a hundred kills');
-  figures "$kb KiB after 100, $kb_after KiB after $kills; $fds descriptors";
+  cmp_ok($kb_after - $kb, '<=', 64 + $reloads / 2, '... and not more memory than after a hundred kills');
+  figures "$kb KiB after 100, $kb_after KiB after $kills and $reloads reloads; $fds descriptors";
 }
 
 done_testing;
