@@ -347,13 +347,14 @@ sub belongings {
 }
 
 # ftpdctl: exit status and what it printed. A busy daemon may close a connection
-# before it has read what is asked, which is asked again.
+# before it has read what is asked, and at a reload does not listen for a moment:
+# then it is asked again.
 sub ctl {
   my ($self, @words) = @_;
   my @answer;
   for (1 .. 5) {
     @answer = $self->ctl_once(@words);
-    last unless $answer[1] =~ /^error sending request/;
+    last unless $answer[1] =~ /^error (?:sending request|contacting server)/;
     sleep 0.2;
   }
   return @answer;
