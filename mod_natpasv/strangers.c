@@ -34,6 +34,7 @@ static struct {
   bool registered; /* by us, as there was no other */
   int *foreign;    /* AllowForeignAddress, which would end the transfer */
   int was_foreign;
+  config_rec *lent; /* the same where it is not configured */
   const struct natpasv_guard *guard;
   struct natpasv_row *row;
   uint64_t patience_end_ms;
@@ -143,22 +144,62 @@ static pr_netio_stream_t *open_stream(
   return watch.open(stream, fd, mode);
 }
 
-static void allow_foreign(void) {
-  config_rec *c =
-    find_config(TOPLEVEL_CONF, CONF_PARAM, "AllowForeignAddress", FALSE);
+/* ProFTPD keeps some bytes of each directive that is added: so there is one in
+ * each session. */
+static config_rec *lend_foreign(xaset_t **conf) {
+  static config_rec *kept = NULL;
+  static int allowed = TRUE;
 
-  watch.foreign = c != NULL ? c->argv[0] : NULL;
-  if (watch.foreign != NULL) {
+  if (kept != NULL && kept->set == *conf) {
+    (void) xaset_insert_end(kept->set, (xasetmember_t *) kept);
+
+  } else {
+    kept = add_config_param_set(conf, "AllowForeignAddress", 1, NULL);
+    kept->argv[0] = &allowed;
+  }
+  return kept;
+}
+
+/* ProFTPD compares addresses itself: what this listener does better if it
+ * compares, and before 1.3.7f also where AllowForeignAddress is not configured.
+ */
+static void allow_foreign(void) {
+  xaset_t **conf = session.anon_config != NULL ? &session.anon_config->subset
+                                               : &main_server->conf;
+  config_rec *c = find_config(*conf, CONF_PARAM, "AllowForeignAddress", FALSE);
+
+  if (c == NULL) {
+    watch.lent = lend_foreign(conf);
+
+  } else if (watch.guard != NULL) {
+    watch.foreign = c->argv[0];
     watch.was_foreign = *watch.foreign;
     *watch.foreign = TRUE;
+  }
+}
+
+static void forbid_foreign(void) {
+  if (watch.foreign != NULL) {
+    *watch.foreign = watch.was_foreign;
+    watch.foreign = NULL;
+  }
+
+  if (watch.lent != NULL) {
+    (void) xaset_remove(watch.lent->set, (xasetmember_t *) watch.lent);
+    watch.lent = NULL;
   }
 }
 
 void natpasv_strangers_start(struct natpasv_row *row) {
   pr_netio_t *netio;
 
+  if (watch.netio != NULL || watch.lent != NULL) {
+    return;
+  }
+
   watch.guard = natpasv_listener_to_compare();
-  if (watch.guard == NULL || watch.netio != NULL) {
+  allow_foreign();
+  if (watch.guard == NULL) {
     return;
   }
 
@@ -176,10 +217,10 @@ void natpasv_strangers_start(struct natpasv_row *row) {
   watch.row = row;
   watch.patience_end_ms = natpasv_now_ms() + PATIENCE_MS;
   netio->open = open_stream;
-  allow_foreign();
 }
 
 void natpasv_strangers_stop(void) {
+  forbid_foreign();
   if (watch.netio == NULL) {
     return;
   }
@@ -189,8 +230,4 @@ void natpasv_strangers_stop(void) {
     (void) pr_unregister_netio(PR_NETIO_STRM_DATA);
   }
   watch.netio = NULL;
-
-  if (watch.foreign != NULL) {
-    *watch.foreign = watch.was_foreign;
-  }
 }

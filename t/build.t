@@ -20,13 +20,16 @@ my @modules = qw(mod_extip mod_natpasv mod_keepalive);
 
 sub sh { my ($command) = @_; my $said = `cd $dir && $command 2>&1`; return ($? >> 8, $said) }
 
+# As the daemon under test is, if it is not the system's.
+my $with = $ENV{PROFTPD} ? '--with-proftpd=' . ($Server::DAEMON =~ s{/sbin/proftpd$}{}r) : '';
+
 # The build under test lies away from the sources as well.
-my ($status, $said) = sh("$top/configure --enable-werror && make -s -C $Server::BUILD/.. install DESTDIR=$dir/root");
+my ($status, $said) = sh("$top/configure --enable-werror $with && make -s -C $Server::BUILD/.. install DESTDIR=$dir/root");
 is($status, 0, 'configure and make install DESTDIR work away from the sources') or diag $said;
-my ($moduledir) = slurp("$dir/Makefile") =~ /^moduledir = (.*)/m;
+my ($moduledir, $docdir) = map { slurp("$dir/Makefile") =~ /^$_ *= (.*)/m } qw(moduledir docdir);
 ok(-f "$dir/root$moduledir/$_.so", "$_.so is where ProFTPD looks for modules") for @modules;
 my @pages = map { m{([^/]+)$} } glob "$top/mod_*/*.{html,svg}";
-ok(scalar(() = glob "$dir/root/usr/share/doc/*/$_"), "$_ is installed") for @pages;
+ok(-f "$dir/root$docdir/$_", "$_ is installed") for @pages;
 
 for my $module (@modules) {
   my @symbols = split /\n/, `nm -D --defined-only $dir/root$moduledir/$module.so`;
@@ -76,7 +79,7 @@ open my $file, '>', "$dir/next/proftpd/version.h" or die $!;
 print $file $version;
 close $file;
 my ($daemon) = `$Server::DAEMON -v 2>&1` =~ /Version (\S+)/;
-($status, $said) = sh("$top/configure --with-proftpd-headers=$dir/next/proftpd");
+($status, $said) = sh("$top/configure $with --with-proftpd-headers=$dir/next/proftpd");
 isnt($status, 0, 'configure sees that headers and daemon are of different releases');
 like($said, qr/headers in \S+ are of ProFTPD 1\.4\.0, \S+ is \Q$daemon\E/, '... and says so');
 ($status, $said) = sh("sed 's|-isystem $headers|-isystem $dir/next/proftpd|; s|^build .*|build = next/build|' Makefile > next/Makefile && make -s -j2 -f next/Makefile CFLAGS=-O0 @{[map { qq(next/build/$_.so) } @modules]}");
