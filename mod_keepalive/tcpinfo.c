@@ -55,12 +55,17 @@ int keepalive_tcpinfo_get(int fd, struct keepalive_tcpinfo *result) {
   } info;
   socklen_t len = sizeof(info);
   unsigned int silent_ms;
-  int unread = 0;
+  int unread = 0, unsent = 0;
 
   memset(&info, 0, sizeof(info));
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
       ioctl(fd, SIOCOUTQ, &unread) < 0) {
     return -1;
+  }
+
+  /* An emulator may lack this one. */
+  if (ioctl(fd, SIOCOUTQNSD, &unsent) < 0) {
+    unsent = unread;
   }
 
   /* An emulator, or Linux before 4.2, has fewer words. */
@@ -79,6 +84,7 @@ int keepalive_tcpinfo_get(int fd, struct keepalive_tcpinfo *result) {
   result->segs_in = info.tcp.tcpi_segs_in;
   result->resent = info.tcp.tcpi_total_retrans;
   result->unread = (unsigned int) unread;
+  result->unsent = (unsigned int) unsent;
   result->room = window_of(info.bytes, len);
   return 0;
 }

@@ -23,6 +23,7 @@ struct keepalive_tcpinfo {
   uint32_t segs_in;        /* segments that came from the peer */
   uint32_t resent;         /* segments that were sent again */
   unsigned int unread;     /* bytes that the peer has not acknowledged yet */
+  unsigned int unsent;     /* bytes that its window has kept back */
   unsigned int room;       /* bytes that its window has room for */
 };
 

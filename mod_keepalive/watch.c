@@ -217,13 +217,15 @@ void keepalive_watch_transfer_end(bool well) {
       &watch.silence, &control, watch.idle, keepalive_now());
   }
 
-  /* A client that has not received everything yet would be given up although it
-   * answers; unless its path is known to have forgotten the connection. */
+  /* A client whose window keeps bytes back would be given up although it
+   * answers; unless its path is known to have forgotten the connection. What
+   * was sent and is not acknowledged yet, as the 150 of a short transfer, does
+   * no harm. */
   watch.in_transfer = false;
   watch.step = 0;
   watch.idle = watch.terms->interval;
   keepalive_probes_idle(watch.idle,
-    control.unread == 0 || watch.told ? watch.terms->rule.deadline : 0);
+    control.unsent == 0 || watch.told ? watch.terms->rule.deadline : 0);
 }
 
 /* A peer that resets the connection is there, unless it was silent for so long

@@ -29,6 +29,7 @@ static int client, server;
 static const struct tcp_info *other_info;
 static socklen_t other_len;
 static int other_queue; /* -1: it does not know SIOCOUTQ */
+static int other_unsent; /* -1: nor SIOCOUTQNSD */
 
 static int asked(int fd, int level, int name, void *value, socklen_t *len) {
   if (other_info == NULL) {
@@ -45,9 +46,9 @@ static int queued(int fd, unsigned long request, int *bytes) {
     return ioctl(fd, request, bytes);
   }
 
-  *bytes = other_queue;
+  *bytes = request == SIOCOUTQNSD ? other_unsent : other_queue;
   errno = EINVAL;
-  return other_queue < 0 ? -1 : 0;
+  return *bytes < 0 ? -1 : 0;
 }
 
 static void connect_both(void) {
@@ -86,7 +87,7 @@ static void test_idle(void) {
   wait_ms(150);
   info = look();
   ok(!info.closed && info.unanswered == 0 && info.tries == 0 &&
-       info.unread == 0,
+       info.unread == 0 && info.unsent == 0,
     "an idle connection is open, and all is answered");
   ok(info.room > 1000 && info.room < 1 << 20, "its peer has room: %u bytes",
     info.room);
@@ -113,6 +114,8 @@ static void test_stalled(void) {
   wait_ms(300);
   info = look();
   ok(info.unread > 65536, "it has not taken all: %u bytes", info.unread);
+  ok(info.unsent > 0 && info.unsent <= info.unread,
+    "its window keeps some back: %u bytes", info.unsent);
   ok(info.room < 16384, "and has little room: %u bytes", info.room);
   later = info;
   for (int i = 0; i < 100 && later.heard <= info.heard + 0.1; i++) {
@@ -155,15 +158,22 @@ static void test_other_kernels(void) {
   other_info = &said;
   other_len = enough;
   other_queue = 7;
+  other_unsent = 4;
   is_int(keepalive_tcpinfo_get(0, &info), 0, "so many words are enough");
   is_int(info.unanswered, 5, "... what is not answered: segments and probes");
   is_int(info.tries, 7, "... tries: probes and retransmissions");
   is_int(info.resent, 5, "... segments sent again");
   is_int(info.segs_in, 6, "... segments received");
   is_int(info.unread, 7, "... bytes that were not taken");
+  is_int(info.unsent, 4, "... of these, bytes that were not sent");
   is_int(info.room, UINT_MAX, "... the room is not known");
   ok(info.heard > now - 1.5 && info.heard < now - 0.5,
     "... the peer was last heard when its last segment came");
+
+  other_unsent = -1;
+  is_int(keepalive_tcpinfo_get(0, &info), 0,
+    "no count of what was not sent is no error");
+  is_int(info.unsent, 7, "... it may be all that was not taken");
 
   other_len = enough - 1;
   errno = 0;
