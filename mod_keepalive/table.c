@@ -130,6 +130,24 @@ void keepalive_table_release(
   }
 }
 
+static bool is_there(uint64_t owner) {
+  return kill((pid_t) (owner >> 32), 0) == 0 || errno != ESRCH;
+}
+
+/* A process that is there may be another one with the same number. Its start
+ * time tells, but may be hidden from this process (hidepid), which proves
+ * nothing. */
+static bool has_ended(uint64_t owner) {
+  uint32_t start;
+
+  if (!is_there(owner)) {
+    return true;
+  }
+
+  start = start_of((int) (owner >> 32));
+  return start != 0 && start != (uint32_t) owner;
+}
+
 void keepalive_table_inspect(
   struct keepalive_table *table, unsigned int count) {
   uint32_t used = atomic_load(&table->used);
@@ -140,7 +158,7 @@ void keepalive_table_inspect(
       &table->slot[atomic_fetch_add(&table->inspected, 1) % used];
     uint64_t owner = atomic_load(&slot->owner);
 
-    if (owner != 0 && keepalive_table_owner((int) (owner >> 32)) != owner) {
+    if (owner != 0 && has_ended(owner)) {
       keepalive_table_release(table, slot, owner);
     }
   }
@@ -154,7 +172,7 @@ bool keepalive_table_in_use(
     return false;
   }
 
-  if (kill((pid_t) (owner >> 32), 0) == 0 || errno == EPERM) {
+  if (is_there(owner)) {
     return true;
   }
 

@@ -75,7 +75,7 @@ void keepalive_table_release(
   struct keepalive_table *table, struct keepalive_slot *slot, uint64_t owner);
 
 /* A killed session does not release its slot. This frees those among the next
- * COUNT slots, in turn, whose owner has ended. */
+ * COUNT slots, in turn, whose owner has certainly ended. */
 void keepalive_table_inspect(struct keepalive_table *table, unsigned int count);
 
 /* Whether a live process owns this slot. If not, the slot is freed. */

@@ -10,6 +10,7 @@
 #include "../../mod_keepalive/table.c"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,6 +155,28 @@ static void test_dead(void) {
   ok(atomic_load(&young->owner) != 0, "which keeps its own slot");
 }
 
+/* A session that cannot read another one's start time, as with hidepid=1, or
+ * without a descriptor left. */
+static void test_hidden(void) {
+  struct keepalive_table *table = fresh();
+  pid_t pid = sleeper();
+  uint64_t owner = keepalive_table_owner(pid);
+  struct keepalive_slot *slot = keepalive_table_claim(table, owner);
+  struct rlimit before, none = { 0, 0 };
+
+  (void) getrlimit(RLIMIT_NOFILE, &before);
+  none.rlim_max = before.rlim_max;
+  (void) setrlimit(RLIMIT_NOFILE, &none);
+  is_int((long long) keepalive_table_owner(pid), 0,
+    "when a session is hidden from the others");
+  keepalive_table_inspect(table, 1);
+  ok(atomic_load(&slot->owner) == owner, "... it keeps its slot");
+  end(pid);
+  keepalive_table_inspect(table, 1);
+  is_int((long long) atomic_load(&slot->owner), 0, "... while it lives");
+  (void) setrlimit(RLIMIT_NOFILE, &before);
+}
+
 static double seconds(void) {
   struct timespec ts;
 
@@ -235,6 +258,7 @@ int main(void) {
   test_memory();
   test_claims();
   test_dead();
+  test_hidden();
   test_cost();
   test_many();
   return done_testing();
