@@ -20,7 +20,7 @@ enum natpasv_client {
   NATPASV_CLIENT_LEFT    /* ABOR, or its connection is gone */
 };
 
-/* How long the wait the daemon reloads for a client that is about to leave,
+/* How long the wait continues for a client that is about to leave,
  * because it may still connect for its data. With ProFTPD's own pauses this is
  * less than a second. */
 #define NATPASV_GRACE_MS 400

@@ -12,12 +12,16 @@
 #include "futex.h"
 
 #include <ctype.h>
+#include <sched.h>
 #include <string.h>
 
 /* In used of a row. */
 #define EMPTY  0
 #define MAKING 1
 #define USED   2
+
+/* How often it is looked whether a row has been made: about a millisecond. */
+#define MAKING_YIELDS 1000
 
 /* Replaces what would need quoting on a terminal or in JSON. */
 static void copy_name(char *to, size_t size, const char *from) {
@@ -39,13 +43,20 @@ struct natpasv_row *natpasv_count_row(
   hash = natpasv_hash(NATPASV_HASH ^ ports, name, sizeof(name));
 
   /* The hash determines where the search begins, so two sessions that create
-   * the same row at the same time meet at the same place. A session that was
-   * killed while it created a row leaves a gap. */
+   * the same row at the same time meet at the same place, where one waits for
+   * the other. A session that was killed while it created a row leaves a gap.
+   */
   for (unsigned int i = 0; i < NATPASV_ROWS; i++) {
     struct natpasv_row *row = &table->map->row[(hash + i) % NATPASV_ROWS];
     uint32_t used = EMPTY;
+    bool made = atomic_compare_exchange_strong(&row->used, &used, MAKING);
 
-    if (atomic_compare_exchange_strong(&row->used, &used, MAKING)) {
+    for (int n = 0; used == MAKING && n < MAKING_YIELDS; n++) {
+      (void) sched_yield();
+      used = atomic_load(&row->used);
+    }
+
+    if (made) {
       row->ports = ports;
       memcpy(row->class, name, sizeof(name));
       atomic_store(&row->used, USED);

@@ -237,7 +237,7 @@ static int use(
 
   if (alone && user == NATPASV_FILE_DAEMON) {
     natpasv_table_clear(table);
-  } else if (alone && user == NATPASV_FILE_SESSION) {
+  } else if (alone) {
     natpasv_table_reset(table);
   }
   natpasv_file_guard(table);

@@ -167,9 +167,9 @@ static const struct session_entry *find_session(
   return &unknown;
 }
 
-static struct natpasv_status_lease describe(
-  const struct natpasv_map *map, array_header *sessions, unsigned int port) {
-  pid_t pid = (pid_t) map->owner[map->port[port].owner].pid;
+static struct natpasv_status_lease describe(const struct natpasv_map *map,
+  array_header *sessions, unsigned int port, uint16_t owner) {
+  pid_t pid = (pid_t) map->owner[owner].pid;
   const struct session_entry *entry = find_session(sessions, pid);
 
   return (struct natpasv_status_lease){ .port = port,
@@ -187,11 +187,12 @@ static void show_leases(pool *p, pr_ctrls_t *ctrl,
   unsigned int total = 0;
 
   for (unsigned int port = 1; port <= NATPASV_MAX_PORT; port++) {
-    uint16_t owner = table->map->port[port].owner;
+    /* Read once: it may become another one that is out of range. */
+    uint16_t owner = *(const volatile uint16_t *) &table->map->port[port].owner;
 
     if (owner != 0 && owner < NATPASV_OWNERS && ++total <= MAX_LEASES) {
       *((struct natpasv_status_lease *) push_array(leases)) =
-        describe(table->map, sessions, port);
+        describe(table->map, sessions, port, owner);
     }
   }
 

@@ -87,7 +87,8 @@ static void end_of_listener(const struct natpasv_listener_end *how) {
   }
 }
 
-/* An IPv4 client counts as the same client on an IPv6 socket. */
+/* An IPv4 client counts as the same client on an IPv6 socket. Of global IPv6
+ * addresses a subscriber has a network of 64 bits. */
 static uint64_t client_key(
   const struct natpasv_map *map, const pr_netaddr_t *addr) {
   const unsigned char *bytes = pr_netaddr_get_inaddr(addr);
@@ -96,6 +97,9 @@ static uint64_t client_key(
   if (pr_netaddr_is_v4mappedv6(addr) == TRUE) {
     bytes += size - 4;
     size = 4;
+
+  } else if (size == 16 && (bytes[0] & 0xe0) == 0x20) {
+    size = 8;
   }
   return natpasv_hash(NATPASV_HASH ^ map->seed, bytes, size);
 }
@@ -202,8 +206,8 @@ static void refuse(cmd_rec *cmd, int xerrno, const char *cause) {
 
   session.sf_flags &= ~(SF_PASSIVE | SF_PORT);
   state.refused = true;
-  if (xerrno == EBUSY && is_epsv(cmd)) {
-    state.epsv_waited_ms = natpasv_now_ms();
+  if (xerrno == EBUSY) {
+    state.epsv_waited_ms = is_epsv(cmd) ? natpasv_now_ms() : 0;
   }
   (void) natpasv_after_answer(&state.terms);
   natpasv_listener_drop(&state.former);

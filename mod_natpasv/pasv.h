@@ -19,7 +19,7 @@
 
 #include "mod_natpasv.h"
 
-/* A session begins, or the daemon reloads with another server after HOST; false
+/* A session begins, or continues with another server after HOST; false
  * when nothing in the server can turn the engine on. */
 bool natpasv_pasv_start(void);
 

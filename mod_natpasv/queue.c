@@ -328,7 +328,7 @@ static void sweep_if_due(struct natpasv_table *table) {
          NATPASV_HANDED) != 0 &&
         now - map->handed_ms >= MOMENT_MS)) {
     enter(table);
-    if (now - map->swept_ms > 0) {
+    if ((int32_t) (now - map->swept_ms) > 0) { /* nobody has, meanwhile */
       (void) sweep(table);
     }
     natpasv_table_unlock(table);

@@ -27,7 +27,7 @@ bool natpasv_shared_is_possible(void);
 /* The daemon has started: opens or creates the table if any engine is on. */
 void natpasv_shared_begin(bool engine);
 
-/* The daemon the daemon reloads with a configuration that may name another
+/* The daemon continues with a configuration that may name another
  * one. */
 void natpasv_shared_reload(void);
 

@@ -11,7 +11,7 @@
 /*
  * Where the kernel does not keep strangers from a listener, their connections
  * reach ProFTPD, which would serve the first that comes or give up. Here they
- * are closed, and the listener the daemon reloads.
+ * are closed, and the listener stays open.
  */
 
 #ifndef NATPASV_STRANGERS_H

@@ -210,7 +210,7 @@ bool natpasv_table_is_enrolled(const struct natpasv_table *table);
 /* Signs the place, under the lock. */
 void natpasv_table_sign(struct natpasv_table *table, uint64_t client);
 
-/* Gives the place up; for who the daemon reloads without the table. A session
+/* Gives the place up; for a session that continues without the table. A session
  * need not: its end is seen. */
 void natpasv_table_leave(struct natpasv_table *table);
 

@@ -131,7 +131,9 @@ is_deeply([$fifth->cmd('PASV')], [425, "425 Unable to build data connection: no 
 my $took = time - $begin;
 ok($took > 1.9 && $took < 4, '... after the wait of its rule') or diag($took);
 is(($fifth->cmd('EPSV'))[0], 425, '... for EPSV too');
-sleep 1.1;    # sooner it would be the same attempt
+$begin = time;
+is(($fifth->cmd('PASV'))[0], 425, '... and a PASV after it is the same attempt');
+cmp_ok(time - $begin, '<', 1, '... which does not wait once more; the next one does');
 $holders[0]->send('NOOP');
 my $waited = status()->{public}{waited};
 $fifth->send('PASV');

@@ -153,4 +153,28 @@ unlike($server->log, qr/STACK TRACE/, 'nothing crashed');
   like((join ' ', $last->cmd('EPSV')), qr/^425 .*no free port in pool 'crowd' \($count of $count in use\)/, '... and one more is refused when none is free');
 }
 
+# A subscriber has a whole IPv6 network, whose addresses are one client.
+SKIP: {
+  my ($address, $one, $other) = ('2001:db8:1::5', '2001:db8:2', '2001:db8:3');
+  skip 'no IPv6 here', 3
+    if grep { system("ip -6 addr add $_/128 dev lo nodad 2>/dev/null") } $address, "${other}::1", map { "${one}::$_" } 1 .. 6;
+  my $six = Server->start(modules => ['mod_natpasv'], bind => $address, base => '',
+    config => sub { <<"EOC" });
+User nobody
+Group nogroup
+AuthOrder mod_auth_file.c
+RequireValidShell off
+DefaultAddress $address
+SocketBindTight on
+Port $_[0]{port}
+NATPasvEngine on
+NATPasvPool six 31000-31005
+NATPasvRule * pool six wait 0s
+EOC
+  my @all = map { Client->connect($address, $six->port, from => "${one}::$_")->login } 1 .. 6;
+  is(scalar(grep { ($_->cmd('EPSV'))[0] == 229 } @all), 3, 'six addresses of one IPv6 network have half of the ports');
+  like(($all[5]->cmd('EPSV'))[1], qr/kept for others/, '... and are told why');
+  is((Client->connect($address, $six->port, from => "${other}::1")->login->cmd('EPSV'))[0], 229, '... and another network has a port');
+}
+
 done_testing;

@@ -7,6 +7,9 @@
 
 #include "natpasv-table.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 static uint64_t clock_ms = 5000;
 
 static uint64_t fake_now_ms(void) {
@@ -62,6 +65,43 @@ static void test_rows(void) {
   is_int(rows, NATPASV_ROWS, "there are so many rows, and then none");
   is_int(natpasv_count_get(&table, NATPASV_ROWS - 1, &counts), 0,
     "the last one is shown");
+}
+
+/* Another session that is about to make the row. */
+static void *make_row(void *arg) {
+  struct natpasv_row *row = arg;
+
+  for (int i = 0; i < 20; i++) {
+    (void) sched_yield();
+  }
+  row->ports = 7;
+  memcpy(row->class, "lan", 4);
+  atomic_store(&row->used, USED);
+  return NULL;
+}
+
+static void test_two_make(void) {
+  struct natpasv_row *row;
+  pthread_t maker;
+
+  new_table();
+  row = natpasv_count_row(&table, 7, "lan");
+  memset(row, 0, sizeof(*row));
+  atomic_store(&row->used, MAKING);
+  ok(natpasv_count_row(&table, 7, "lan") != row,
+    "one who was killed while he made a row is not waited for without end");
+
+  new_table();
+  row = natpasv_count_row(&table, 7, "lan");
+  memset(row, 0, sizeof(*row));
+  atomic_store(&row->used, MAKING);
+  if (pthread_create(&maker, NULL, make_row, row) != 0) {
+    ok(false, "a second thread");
+    return;
+  }
+  ok(natpasv_count_row(&table, 7, "lan") == row,
+    "two who make the same row at the same time have one");
+  (void) pthread_join(maker, NULL);
 }
 
 static void test_counts(void) {
@@ -141,6 +181,7 @@ static void test_say(void) {
 
 int main(void) {
   test_rows();
+  test_two_make();
   test_counts();
   test_names();
   test_say();

@@ -65,6 +65,12 @@ static void test_open(void) {
   is_int(one.map->port[30000].owner, 0, "... alone: leases begin anew");
   is_int(one.map->row[3].used, 7, "... counters stay");
   is_int(one.map->port[30000].client, 9, "... and who had which port");
+  one.map->port[30000].owner = 5;
+  natpasv_file_close(&one);
+
+  ok(open_table(&one, NATPASV_FILE_RELOAD) == 0, "a reload is the first to");
+  is_int(one.map->port[30000].owner, 0, "... alone: leases begin anew");
+  is_int(one.map->row[3].used, 7, "... counters stay");
   natpasv_file_close(&one);
 
   ok(open_table(&one, NATPASV_FILE_DAEMON) == 0, "a daemon opens it");
