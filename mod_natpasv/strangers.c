@@ -144,18 +144,29 @@ static pr_netio_stream_t *open_stream(
   return watch.open(stream, fd, mode);
 }
 
+/* All are allowed. Until 1.3.9c a class that does not exist allows all as well,
+ * and besides a connection that its peer has reset is not the end of the
+ * transfer. */
+#if PROFTPD_VERSION_NUMBER < 0x0001030908
+#define ALLOWED -1
+#else
+#define ALLOWED TRUE
+#endif
+#define NO_CLASS "mod_natpasv: no class has this name"
+
 /* ProFTPD keeps some bytes of each directive that is added: so there is one in
  * each session. */
 static config_rec *lend_foreign(xaset_t **conf) {
   static config_rec *kept = NULL;
-  static int allowed = TRUE;
+  static int allowed = ALLOWED;
 
   if (kept != NULL && kept->set == *conf) {
     (void) xaset_insert_end(kept->set, (xasetmember_t *) kept);
 
   } else {
-    kept = add_config_param_set(conf, "AllowForeignAddress", 1, NULL);
+    kept = add_config_param_set(conf, "AllowForeignAddress", 2, NULL, NULL);
     kept->argv[0] = &allowed;
+    kept->argv[1] = NO_CLASS;
   }
   return kept;
 }

@@ -10,7 +10,7 @@ use Net 'private';
 use Client;
 use IO::Socket::IP;
 use Server;
-use Socket qw(AF_INET AF_INET6 SOCK_STREAM SOCK_NONBLOCK inet_pton pack_sockaddr_in pack_sockaddr_in6);
+use Socket qw(AF_INET AF_INET6 SOL_SOCKET SO_LINGER SOCK_STREAM SOCK_NONBLOCK inet_pton pack_sockaddr_in pack_sockaddr_in6);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -135,6 +135,10 @@ sub download {
   my ($client, $from, %opt) = @_;
   my (undef, $port) = $opt{epsv} ? $client->epsv : $client->pasv;
   my $stranger = begin_connection($from, $client->{host}, $port);
+  if ($opt{reset}) {
+    setsockopt $stranger, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 or die "SO_LINGER: $!";
+    close $stranger;
+  }
   my $data = $client->data($client->{host}, $port) or return 'not connected';
   my ($code) = $client->cmd('RETR body');
   return $code unless $code == 150;
@@ -143,9 +147,14 @@ sub download {
   1 while sysread $data, $bytes, 65536, length $bytes;
   close $data;
   ($code) = $client->reply;
+  return $code . ($bytes eq $body ? ' whole' : ' broken') if $opt{reset};
   my $got = $opt{filtered} && getpeername $stranger ? ', stranger connected' : sysread($stranger, my $stolen, 100) ? ', stranger served' : '';
   return $code . ($bytes eq $body ? ' whole' : ' broken') . $got;
 }
+
+# ProFTPD that goes on waiting when getpeername() fails.
+my ($release) = `$Server::DAEMON -v 2>&1` =~ /Version (\S+)/;
+my $goes_on = $release ge '1.3.7f' && $release lt '1.3.9d';
 
 # Whether this kernel lets sessions set a filter: as root, or at all.
 my $unit = "$Server::BUILD/unit/natpasv-filter";
@@ -165,6 +174,10 @@ sub race {
   my %became;
   $became{ download($client, $stranger, epsv => $host =~ /:/ || $_ % 2, filtered => $filtered) }++ for 1 .. $times;
   is_deeply(\%became, { '226 whole' => $times }, "$name, $how: a stranger is first $times times and changes nothing");
+SKIP: {
+    skip "ProFTPD $release ends the transfer when getpeername() fails", 1 unless $filtered or $goes_on;
+    is_deeply([map { download($client, $stranger, epsv => scalar($host =~ /:/), reset => 1) } 1 .. 5], [('226 whole') x 5], '... nor if he resets his connection at once');
+  }
   my $secure = client($server, @from, tls => 1);
   is_deeply([map { download($secure, $stranger, epsv => 1) } 1 .. 3], [('226 whole') x 3], '... nor over TLS');
   my (undef, $port) = $host =~ /:/ ? $client->epsv : $client->pasv;
