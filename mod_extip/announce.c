@@ -22,8 +22,7 @@
 
 #define BATCH 64 /* datagrams read before other descriptors are served */
 
-/* The local address that packets to the router leave from. */
-static struct in_addr local_address_to(struct in_addr router) {
+struct in_addr extip_announce_local(struct in_addr router) {
   struct sockaddr_in sin = {
     .sin_family = AF_INET, .sin_port = htons(EXTIP_PCP_PORT), .sin_addr = router
   };
@@ -45,7 +44,7 @@ int extip_announce_open(struct in_addr router) {
     .sin_port = htons(EXTIP_PCP_ANNOUNCE_PORT),
     .sin_addr = { htonl(EXTIP_PCP_ANNOUNCE_GROUP) } };
   struct ip_mreq membership = { .imr_multiaddr = group.sin_addr,
-    .imr_interface = local_address_to(router) };
+    .imr_interface = extip_announce_local(router) };
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int on = 1;
 

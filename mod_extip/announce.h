@@ -23,6 +23,10 @@
  * ask.
  */
 
+/* The local address that packets to the ROUTER leave from; INADDR_ANY: there is
+ * no way to it. */
+struct in_addr extip_announce_local(struct in_addr router);
+
 /* A socket that hears them; -1 with errno. The interface is that of the
  * ROUTER. */
 int extip_announce_open(struct in_addr router);

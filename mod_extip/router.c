@@ -37,6 +37,9 @@
 
 #define BATCH 64 /* datagrams read before other descriptors are served */
 
+/* The kernel tells of a removed address before it takes the routes away. */
+#define FOLLOW_DELAY_MS 250
+
 struct extip_router {
   const struct extip_router_task *task;
   struct extip_router_news news;
@@ -50,6 +53,7 @@ struct extip_router {
   int announce_fd;
   struct extip_announced announced;
   int64_t address_asked;
+  int64_t follow_due; /* INT64_MAX: nothing has changed */
   struct extip_router_upnp upnp;
 
   struct {
@@ -61,7 +65,7 @@ struct extip_router {
   /* What was logged last. */
   struct {
     size_t open, total;
-    bool silent, gone, any;
+    bool silent, gone, any, deaf;
     struct in_addr behind_nat;
     char reason[EXTIP_FORWARD_REASON];
   } said;
@@ -304,24 +308,37 @@ static void close_fd(struct extip_router *router, int *fd) {
   *fd = -1;
 }
 
-/* The socket is connected: the kernel drops what comes from anywhere else. */
-static int open_socket(struct extip_router *router) {
+/* The socket is connected: the kernel drops what comes from anywhere else. -1
+ * while there is no way to the router, or not the address to leave from. */
+static int connect_socket(struct extip_router *router) {
   struct sockaddr_in sin = { .sin_family = AF_INET,
     .sin_addr = router->task->bind };
+  struct sockaddr_in peer = { .sin_family = AF_INET,
+    .sin_port = htons(EXTIP_PCP_PORT),
+    .sin_addr = router->address };
   socklen_t len = sizeof(sin);
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-  if (fd < 0 || bind(fd, (struct sockaddr *) &sin, sizeof(sin)) < 0) {
-    return fd;
+  if (fd >= 0 && (bind(fd, (struct sockaddr *) &sin, sizeof(sin)) < 0 ||
+                   connect(fd, (struct sockaddr *) &peer, sizeof(peer)) < 0 ||
+                   getsockname(fd, (struct sockaddr *) &sin, &len) < 0)) {
+    (void) close(fd);
+    return -1;
   }
 
-  sin.sin_addr = router->address;
-  sin.sin_port = htons(EXTIP_PCP_PORT);
-  if (connect(fd, (struct sockaddr *) &sin, sizeof(sin)) == 0 &&
-      getsockname(fd, (struct sockaddr *) &sin, &len) == 0) {
-    router->client = sin.sin_addr;
-  }
+  router->client = sin.sin_addr;
   return fd;
+}
+
+static void open_socket(struct extip_router *router) {
+  router->fd = connect_socket(router);
+  extip_loop_watch(router->loop, router->fd, on_answer, router);
+}
+
+/* This host has another address than the one that the socket sends from. */
+static bool has_moved(const struct extip_router *router) {
+  return router->fd >= 0 && router->task->bind.s_addr == INADDR_ANY &&
+         extip_announce_local(router->address).s_addr != router->client.s_addr;
 }
 
 static void open_sockets(struct extip_router *router) {
@@ -343,17 +360,25 @@ static void open_sockets(struct extip_router *router) {
   }
 
   if (router->task->port_count > 0 || router->written.count > 0) {
-    router->fd = open_socket(router);
-    extip_loop_watch(router->loop, router->fd, on_answer, router);
+    open_socket(router);
   }
 
   router->announce_fd = extip_announce_open(router->address);
-  if (router->announce_fd < 0) {
+  if (router->announce_fd < 0 && !router->said.deaf) {
     extip_log(EXTIP_LOG_NOTICE,
       "announcements of the router are not heard: port %d: %s",
       EXTIP_PCP_ANNOUNCE_PORT, strerror(errno));
   }
+  router->said.deaf = router->announce_fd < 0;
   extip_loop_watch(router->loop, router->announce_fd, on_announcement, router);
+}
+
+static void follow(struct extip_router *router) {
+  router->follow_due = INT64_MAX;
+  if (extip_gateway_follow() || router->fd < 0 || has_moved(router)) {
+    open_sockets(router);
+  }
+  extip_forward_again(router->forwarder, extip_now());
 }
 
 /* Starting and ending */
@@ -389,6 +414,7 @@ struct extip_router *extip_router_start(const struct extip_router_task *task,
   router->news = *news;
   router->file = file;
   router->fd = router->announce_fd = -1;
+  router->follow_due = INT64_MAX;
   extip_gateway_configure(task->gateway.router);
   open_sockets(router);
   only = router;
@@ -396,10 +422,9 @@ struct extip_router *extip_router_start(const struct extip_router_task *task,
 }
 
 void extip_router_follow(struct extip_router *router) {
-  if (extip_gateway_follow() || router->fd < 0) {
-    open_sockets(router);
+  if (router->follow_due == INT64_MAX) {
+    router->follow_due = extip_now() + FOLLOW_DELAY_MS;
   }
-  extip_forward_again(router->forwarder, extip_now());
 }
 
 void extip_router_again(struct extip_router *router) {
@@ -523,16 +548,24 @@ static void tell(struct extip_router *router, int64_t now) {
 int64_t extip_router_turn(struct extip_router *router) {
   int64_t now = extip_now(), due;
   struct extip_forward_request request;
-  struct extip_forward_summary summary =
-    extip_forward_summarize(router->forwarder, now);
+  struct extip_forward_summary summary;
+
+  if (router->follow_due <= now) {
+    follow(router);
+  }
 
   /* The nonces are remembered before anything is asked for with them. */
+  summary = extip_forward_summarize(router->forwarder, now);
   write_file(router, &summary);
   while (extip_forward_next(router->forwarder, now, random32(), &request)) {
+    if (router->fd < 0 && router->address.s_addr != INADDR_ANY) {
+      open_socket(router);
+    }
     send_request(router, &request);
   }
   tell(router, now);
 
   due = extip_forward_due(router->forwarder);
+  due = router->follow_due < due ? router->follow_due : due;
   return due <= now ? 0 : due - now;
 }

@@ -116,6 +116,37 @@ within(sub { outer() eq '21>192.168.1.10:21' }, 'a reload without passive: those
 $server->stop;
 within(sub { outer() eq '' }, 'at the end all are');
 
+# Another address of this host, as DHCP gives, and the same gateway: the default
+# route stays, as with systemd. The router would keep what it has for the former
+# address until that expires.
+sub readdress {
+  my ($from, $to) = @_;
+  $lab->ip(server => "addr add 192.168.1.$to/24 dev eth0", "addr del 192.168.1.$from/24 dev eth0");
+  $lab->restart_router;
+}
+$lab->run(server => 'sysctl', '-qw', 'net.ipv4.conf.all.promote_secondaries=1');
+for (['pcp', ''], ['natpmp', ''], ['upnp', 'max 2']) {
+  my ($protocol, $max) = @$_;
+  next if $protocol eq 'upnp' && !-x "$Server::BUILD/extip-upnp";
+  my $server = start("$protocol:", "auto $protocol", "passive $max");
+  my $wanted = sub { my ($host) = @_; join ' ', map { "$_>192.168.1.$host:$_" } 61000 .. 60999 + ($max ? 2 : $ports) };
+  within(sub { outer() eq $wanted->(10) }, "$protocol: the ports are forwarded to this host");
+  readdress(10, 11);
+  within(sub { outer() eq $wanted->(11) }, '... and, when it has another address, to that one', 20);
+  readdress(11, 10);
+  $server->stop;
+  $lab->flush;
+}
+
+# The daemon is started before the network: there is no way to the router.
+$lab->ip(server => 'route flush table main');
+$server = start('if:lo', '192.168.1.1 pcp', 'passive');
+within(sub { ExtIP::log($server) =~ /the router 192\.168\.1\.1 does not answer/ }, 'a start without a network: the router does not answer');
+$lab->ip(server => 'route add 192.168.1.0/24 dev eth0');
+within(sub { outer() =~ /^61000>192\.168\.1\.10:/ }, '... when there is one, the ports are forwarded', 20);
+$lab->ip(server => 'route add default via 192.168.1.1');
+$server->stop;
+
 # Another host has one of the ports.
 $lab->hold(61000, 'lan');
 $server = start('natpmp:', 'auto pcp', 'control passive');
