@@ -230,8 +230,9 @@ static void ask_all(struct extip_forwarder *forwarder, int64_t now) {
   for (size_t i = 0; i < forwarder->count; i++) {
     struct extip_forward_entry *entry = &forwarder->entries[i];
 
+    /* One that has waited since the last time stays ahead of the others. */
     if (entry->wanted || entry->held) {
-      entry->due = now;
+      entry->due = entry->due < now ? entry->due : now;
       entry->resend = now;
       entry->sends = 0;
       entry->failures = 0;
@@ -318,6 +319,14 @@ static int rank(const struct extip_forward_entry *entry) {
   return entry->remove ? 0 : is_intrusive(entry) ? 2 : 1;
 }
 
+/* Of two of the same rank the one that has waited longer: clients may have all
+ * asked for again faster than a slow router answers. */
+static bool is_ahead(const struct extip_forward_entry *entry,
+  const struct extip_forward_entry *other) {
+  return rank(entry) < rank(other) ||
+         (rank(entry) == rank(other) && entry->due < other->due);
+}
+
 /* Nothing new is asked for until the router has answered. */
 static bool is_held_up(const struct extip_forwarder *forwarder) {
   for (size_t i = 0; i < forwarder->count && !forwarder->closing; i++) {
@@ -354,7 +363,7 @@ static struct extip_forward_entry *choose(
 
     if (entry->doing == NOTHING && entry->due <= now &&
         (!held_up || is_to_return(entry))) {
-      due = due == NULL || rank(entry) < rank(due) ? entry : due;
+      due = due == NULL || is_ahead(entry, due) ? entry : due;
     }
   }
   return due == NULL || !is_intrusive(due) || forwarder->on_way == 0 ? due

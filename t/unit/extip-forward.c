@@ -276,6 +276,41 @@ static void test_again(void) {
   is_int((long long) router.requests, 2 * PORTS, "... and then once");
 }
 
+/* A router that takes TAKES milliseconds for each request, one after the other,
+ * while clients have all asked for again every two seconds. */
+static void doubt(int64_t ms, int64_t takes) {
+  struct extip_forward_request request, queue[EXTIP_FORWARD_ON_WAY];
+  size_t first = 0, count = 0;
+  int64_t done = 0, begin = now;
+
+  for (int64_t asked = 0; now < begin + ms; now += 50) {
+    if (now >= asked + EXTIP_FORWARD_AGAIN_GAP) {
+      asked = now;
+      extip_forward_again(forwarder, now);
+    }
+    if (count > 0 && done <= now) {
+      answer(&queue[first]);
+      first = (first + 1) % COUNT(queue);
+      count--;
+      done = now + takes;
+    }
+    while (count < COUNT(queue) &&
+           extip_forward_next(forwarder, now, 0, &request)) {
+      done = count == 0 ? now + takes : done;
+      queue[(first + count++) % COUNT(queue)] = request;
+    }
+  }
+}
+
+static void test_doubted_slow_router(void) {
+  set_up(PORTS, false, NULL, 0);
+  pass(100);
+  doubt(3600000, 200);
+  is_int((long long) summary().open, PORTS,
+    "0.2 s for each and doubts all the time: all are open after an hour");
+  is_int((long long) router.entries, PORTS, "... and the router has no other");
+}
+
 static void test_protocols(void) {
   static const struct {
     bool pcp, pcp_told, natpmp;
@@ -359,6 +394,9 @@ static void test_full_table(void) {
   pass(600000);
   is_int((long long) summary().open, 32, "a router may be silent when it is full");
   ok(summary().settled && !summary().silent, "... and is not called silent");
+  while (forwarder->on_way > 0) {
+    pass(1000);
+  }
   extip_forward_again(forwarder, now);
   router.requests = 0;
   pass(20);
@@ -459,6 +497,7 @@ int main(void) {
   test_renewal();
   test_jitter();
   test_again();
+  test_doubted_slow_router();
   test_protocols();
   test_another_port();
   test_full_table();
