@@ -172,7 +172,7 @@ static config_rec *lend_foreign(xaset_t **conf) {
 }
 
 /* ProFTPD compares addresses itself: what this listener does better if it
- * compares, and before 1.3.7f and since 1.3.9d also where AllowForeignAddress
+ * compares, and before 1.3.7d and since 1.3.9d also where AllowForeignAddress
  * is not configured. */
 static void allow_foreign(void) {
   xaset_t **conf = session.anon_config != NULL ? &session.anon_config->subset

@@ -66,6 +66,20 @@ for my $option (sort keys %missing) {
   is(($said =~ tr/\n//), 1, "configure $option says it in one line");
 }
 
+# In a ProFTPD source tree, where config.h and the other headers are in different
+# directories, and those of the modules must not be taken for them.
+make_path("$dir/tree/include", "$dir/tree/contrib");
+my ($include) = slurp("$dir/Makefile") =~ /-isystem (\S+)/;
+system("cp -r $include/* $dir/tree/include && mv $dir/tree/include/config.h $dir/tree");
+open my $rules, '>', "$dir/tree/Make.rules" or die $!;
+print $rules "CC=gcc\nAR=ar\nRANLIB=ranlib\nCFLAGS=-O0 -w -Werror=implicit-function-declaration\nLIBEXECDIR=/usr/lib/proftpd\n";
+close $rules;
+for my $module (@modules) {
+  system("cp -r $top/$module $dir/tree/contrib");
+  ($status, $said) = sh("make -s -j2 -C tree/contrib/$module static");
+  is($status, 0, "$module compiles in ProFTPD's source tree") or diag substr $said, 0, 2000;
+}
+
 # Headers of the next release, daemon of this one: what a forgotten rebuild
 # after an upgrade looks like.
 my ($headers) = slurp("$dir/Makefile") =~ /-isystem (\S+)/;

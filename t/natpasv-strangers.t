@@ -154,7 +154,7 @@ sub download {
 
 # ProFTPD that goes on waiting when getpeername() fails.
 my ($release) = `$Server::DAEMON -v 2>&1` =~ /Version (\S+)/;
-my $goes_on = $release ge '1.3.7f' && $release lt '1.3.9d';
+my $goes_on = $release ge '1.3.7d' && $release lt '1.3.9d';
 
 # Whether this kernel lets sessions set a filter: as root, or at all.
 my $unit = "$Server::BUILD/unit/natpasv-filter";
