@@ -14,6 +14,7 @@
 
 #include <dlfcn.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -97,7 +98,6 @@ static void exec_helper(int link, int wake, unsigned int seconds) {
   struct pollfd hangup = { .fd = link };
   char path[PATH_MAX];
   const char *program;
-  int null;
 
   session.pid = getpid();
   if (seconds > 0 && poll(&hangup, 1, (int) seconds * 1000) > 0) {
@@ -107,9 +107,11 @@ static void exec_helper(int link, int wake, unsigned int seconds) {
 
   program = extip_helper_find(path);
 
-  null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  /* Nobody wakes the helper of a session: it has a descriptor that is never
+   * readable, as poll(2) would always say of /dev/null. */
+  wake = wake >= 0 ? wake : eventfd(0, EFD_CLOEXEC);
   link = fcntl(link, F_DUPFD, EXTIP_LAST_FD + 1);
-  wake = fcntl(wake >= 0 ? wake : null, F_DUPFD, EXTIP_LAST_FD + 1);
+  wake = fcntl(wake, F_DUPFD, EXTIP_LAST_FD + 1);
 
   /* Nothing is left of the daemon's User: a program that begins with two users
    * or groups is a set-user-ID one to its loader. */

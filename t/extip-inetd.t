@@ -57,6 +57,13 @@ sub processes {
     map { /(\d+)/ } glob '/proc/[0-9]*';
 }
 
+# Seconds of the processor that a process has had.
+sub used {
+  my ($pid) = @_;
+  my @stat = split ' ', Server::slurp("/proc/$pid/stat") =~ s/.*\)//r;
+  return @stat ? ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK()) : 0;
+}
+
 sub known { my ($server) = @_; return Net::wait_for(sub { Server::slurp("$server->{dir}/extip.log") =~ /address is now 9\.9\.9\.9/ }, 10) }
 
 sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
@@ -78,7 +85,7 @@ sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
 {
   $_->stop for @web;
   my @deaf = ExtIP::deaf('127.0.0.2', '127.0.0.3');
-  my $server = configured("ExtIPRefresh 1h 1s\nExtIPTimeout 3s\nMasqueradeAddress 1.2.3.4\n");
+  my $server = configured("ExtIPRefresh 1h 1s\nExtIPTimeout 6s\nMasqueradeAddress 1.2.3.4\n");
   inetd($server);
   my @took;
   my @clients = map { my $begin = time; my $c = client(); push @took, time - $begin; $c } 1 .. 8;
@@ -86,6 +93,13 @@ sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
   cmp_ok($longest, '<', $ENV{SANITIZE} ? 2.5 : 1.5, 'eight greetings do not wait for sources that hang');
   is(ExtIP::announced($clients[0]->login), '1.2.3.4', 'MasqueradeAddress is announced');
   ok(Net::wait_for(sub { processes() <= 1 }, 10), 'one process asks for all of them');
+  ok(Net::wait_for(sub { Server::slurp('/proc/self/net/tcp') =~ / 0300007F:1F90 01 / }, 10), '... which waits for the sources');
+  my ($asking) = processes();
+  my $before = used($asking);
+  sleep 1.5;
+  my $spent = used($asking) - $before;
+  ok((grep { $_ == $asking } processes()), '... for more than a second');
+  cmp_ok($spent, '<', 0.15, '... and has nothing to do meanwhile');
   $_->quit for @clients;
   ok(Net::wait_for(sub { !processes() }, 15), '... and ends after its round');
   stop();
