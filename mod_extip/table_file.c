@@ -265,6 +265,17 @@ static int sync_directory(const char *dir) {
   return res;
 }
 
+/* NFS and some others do not know the flag. There the file has both names for a
+ * moment, for which a program that opens it then would refuse it. */
+static int rename_new(const char *from, const char *to) {
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+    return 0;
+  }
+  return (errno == EINVAL || errno == ENOSYS) && link(from, to) == 0
+           ? unlink(from)
+           : -1;
+}
+
 /* A new file gets its name only when it is complete and on the disk, and never
  * replaces one that another process has created meanwhile: then -1 with errno
  * EEXIST. */
@@ -284,7 +295,7 @@ static int create_file(
   }
 
   if (write_all(fd, answers) == 0 && fsync(fd) == 0 &&
-      renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+      rename_new(temp, path) == 0) {
     (void) sync_directory(dir);
     return fd;
   }

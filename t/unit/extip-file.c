@@ -8,11 +8,25 @@
 /* What is on the disk for sure, and what is not yet. */
 static int watched_sync(int fd);
 
+/* A file system that does not know the flags of renameat2(2). */
+static int flagless_rename(
+  int from_dir, const char *from, int to_dir, const char *to, unsigned int flags);
+
 #define fdatasync watched_sync
+#define renameat2 flagless_rename
 #include "../../mod_extip/table_file.c"
+#undef renameat2
 #undef fdatasync
 
 static int syncs, sync_result, first_at_sync;
+static int rename_error; /* 0: it knows them */
+
+static int flagless_rename(int from_dir, const char *from, int to_dir,
+  const char *to, unsigned int flags) {
+  errno = rename_error;
+  return rename_error != 0 ? -1
+                           : renameat2(from_dir, from, to_dir, to, flags);
+}
 
 /* In how many of its two copies the first answer has this address. */
 static int copies_of(int fd, uint32_t addr) {
@@ -353,6 +367,26 @@ static void test_places(void) {
   is_int(try_it(other), -1, "two that are missing are not (%s)", reason);
 }
 
+static void test_flagless(void) {
+  static const int errors[] = { EINVAL, ENOSYS };
+
+  for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+    rename_error = errors[i];
+
+    struct extip_file file = fresh(7);
+
+    is_int(address_in(&file), 7, "renameat2: %s: the file is created",
+      strerror(rename_error));
+    close(file.fd);
+    file = open_it();
+    is_int(address_in(&file), 7, "... with one name, so that it is opened again");
+    is_int(create_file(path, dir, answers), -1, "... and not replaced");
+    is_int(errno, EEXIST, "... which is told");
+    close(file.fd);
+  }
+  rename_error = 0;
+}
+
 static void test_lock(void) {
   struct extip_file one = fresh(1), two = open_it();
 
@@ -379,6 +413,7 @@ int main(void) {
   test_lengths();
   test_versions();
   test_places();
+  test_flagless();
   test_lock();
 
   char command[PATH_MAX];
