@@ -92,8 +92,9 @@ void keepalive_silence_look(struct keepalive_silence *silence,
 }
 
 void keepalive_silence_transfer_ended(struct keepalive_silence *silence,
-  const struct keepalive_tcpinfo *control, unsigned int idle, double now) {
-  silence->suspected = is_overdue(control, idle, now);
+  const struct keepalive_tcpinfo *control, unsigned int idle,
+  double data_heard) {
+  silence->suspected = is_overdue(control, idle, data_heard);
 }
 
 void keepalive_silence_end(struct keepalive_silence *silence,

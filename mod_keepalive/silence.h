@@ -36,10 +36,12 @@ void keepalive_silence_look(struct keepalive_silence *silence,
   const struct keepalive_tcpinfo *control, unsigned int idle,
   double data_heard);
 
-/* Looks at the end of a transfer that succeeded at NOW. The client was there,
- * so a probe that has long not been answered is suspicious. */
+/* Looks at the end of a transfer that succeeded. The client was there when the
+ * data connection's peer was last heard, at DATA_HEARD, so a probe that had
+ * long not been answered then is suspicious. 0: nobody knows. */
 void keepalive_silence_transfer_ended(struct keepalive_silence *silence,
-  const struct keepalive_tcpinfo *control, unsigned int idle, double now);
+  const struct keepalive_tcpinfo *control, unsigned int idle,
+  double data_heard);
 
 /* Looks for the last time, when the connection ends. A suspicion that no later
  * sign of the client has refuted counts as a fact. */

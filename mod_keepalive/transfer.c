@@ -38,8 +38,9 @@ static struct {
   bool begun;                          /* there is a data connection */
   bool flowing;                        /* and its bytes are seen */
   bool scheduled;
-  int skipped; /* turns of the schedule */
-  bool warned; /* the fall-back to tcp was logged */
+  bool awaited; /* await_end() has an entry in the schedule */
+  int skipped;  /* turns of the schedule */
+  bool warned;  /* the fall-back to tcp was logged */
   int timer_id;
   double last;   /* keepalive_now() of the last keepalive */
   double passed; /* and of the last turn of the schedule */
@@ -181,11 +182,38 @@ static void schedule_cb(void *a, void *b, void *c, void *d) {
 }
 
 static void schedule_pass(void) {
-  if (!xfer.scheduled &&
-      (xfer.payload != KEEPALIVE_NONE || keepalive_watch_is_needed())) {
+  if (!xfer.scheduled) {
     xfer.scheduled = true;
     xfer.skipped = xfer.skipped < MAX_SKIPPED ? xfer.skipped : MAX_SKIPPED;
     schedule(schedule_cb, xfer.skipped, NULL, NULL, NULL, NULL);
+  }
+}
+
+/* Nobody looks during sendfile(2). But before ProFTPD waits for the client to
+ * close the data connection, it runs its schedule once more. */
+static void await_end(void);
+
+static void await_cb(void *a, void *b, void *c, void *d) {
+  (void) a;
+  (void) b;
+  (void) c;
+  (void) d;
+
+  xfer.awaited = false;
+  if (xfer.cmd == NULL || xfer.flowing) {
+    return;
+  }
+
+  if (is_transferring()) {
+    keepalive_watch_witness();
+  }
+  await_end();
+}
+
+static void await_end(void) {
+  if (!xfer.awaited) {
+    xfer.awaited = true;
+    schedule(await_cb, 0, NULL, NULL, NULL, NULL);
   }
 }
 
@@ -285,6 +313,7 @@ static void begin(const cmd_rec *cmd) {
   enter_table(cmd);
 
   keepalive_watch_transfer(cmd->argv[0]);
+  await_end();
   if (xfer.payload != KEEPALIVE_NONE || xfer.terms->rule.deadline > 0) {
     keepalive_control_start(
       cmd, xfer.terms->table != NULL ? &xfer.terms->table->broken : NULL);
@@ -333,7 +362,7 @@ void keepalive_transfer_start(const struct keepalive_terms *terms) {
 }
 
 void keepalive_transfer_stop(void) {
-  bool scheduled = xfer.scheduled;
+  bool scheduled = xfer.scheduled, awaited = xfer.awaited;
 
   end(false);
   if (xfer.terms != NULL) {
@@ -344,4 +373,5 @@ void keepalive_transfer_stop(void) {
   keepalive_control_stop();
   memset(&xfer, 0, sizeof(xfer));
   xfer.scheduled = scheduled;
+  xfer.awaited = awaited;
 }

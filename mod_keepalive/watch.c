@@ -30,6 +30,7 @@ static struct {
   unsigned int step; /* the silence that is being tried, 0: none */
   unsigned int idle; /* before a probe, also when they have been paused */
   double looked;
+  double witness; /* when the data peer was last heard in this transfer, or 0 */
 } watch;
 
 /* The facts of the network's entry, or of this session if there is no table. */
@@ -126,6 +127,18 @@ static double data_heard(void) {
   return data.closed ? 0 : data.heard;
 }
 
+static void remember_witness(double heard) {
+  if (heard > 0) {
+    watch.witness = heard;
+  }
+}
+
+void keepalive_watch_witness(void) {
+  if (watch.terms != NULL) {
+    remember_witness(data_heard());
+  }
+}
+
 static void check_deadline(
   double now, const struct keepalive_tcpinfo *control, double data) {
   double heard = data > control->heard ? data : control->heard;
@@ -154,6 +167,7 @@ void keepalive_watch_look(double now) {
 
   watch.looked = now;
   data = data_heard();
+  remember_witness(data);
   keepalive_silence_look(&watch.silence, &control, watch.idle, data);
 
   if (watch.silence.forgotten > 0) {
@@ -172,17 +186,13 @@ void keepalive_watch_look(double now) {
   check_deadline(now, &control, data);
 }
 
-bool keepalive_watch_is_needed(void) {
-  return watch.terms != NULL &&
-         (watch.step > 0 || watch.terms->rule.deadline > 0);
-}
-
 void keepalive_watch_transfer(const char *command) {
   if (watch.terms == NULL) {
     return;
   }
 
   watch.in_transfer = true;
+  watch.witness = 0;
   sstrncpy(watch.command, command, sizeof(watch.command));
   if (watch.terms->rule.deadline > 0) {
     keepalive_probes_transfer(
@@ -212,9 +222,11 @@ void keepalive_watch_transfer_end(bool well) {
     return;
   }
 
+  /* A transfer ends well when all is written, also if the client vanished
+   * before it had all. */
   if (keepalive_tcpinfo_get(keepalive_control_fd(), &control) == 0 && well) {
     keepalive_silence_transfer_ended(
-      &watch.silence, &control, watch.idle, keepalive_now());
+      &watch.silence, &control, watch.idle, watch.witness);
   }
 
   /* A client whose window keeps bytes back would be given up although it

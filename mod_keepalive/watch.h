@@ -26,8 +26,8 @@ void keepalive_watch_transfer(const char *command);
 void keepalive_watch_data(void);
 void keepalive_watch_transfer_end(bool well);
 
-/* Whether the client has to be looked at while no data move. */
-bool keepalive_watch_is_needed(void);
+/* Looks at the data connection alone, for what the end of the transfer says. */
+void keepalive_watch_witness(void);
 
 /* Looks at most once a second, at the time NOW. Ends the session of a client
  * that has been dead for longer than the deadline. */

@@ -35,7 +35,7 @@ my $next = 0;
 
 # A daemon of its own for each, since what one session learns all know.
 sub server {
-  my ($lab, $rule) = @_;
+  my ($lab, $rule, $more) = @_;
   my $number = $next++;
   my $server = $lab->server(
     modules => ['mod_keepalive'], port => 2101 + $number,
@@ -47,8 +47,7 @@ KeepaliveEngine on
 KeepaliveLog $self->{dir}/keepalive.log
 MasqueradeAddress @{[$lab->external]}
 PassivePorts @{[60000 + 20 * $number]} @{[60019 + 20 * $number]}
-TransferRate RETR,STOR @{[$RATE / 1024]}
-TimeoutLinger 1
+@{[$more // "TransferRate RETR,STOR @{[$RATE / 1024]}\nTimeoutLinger 1"]}
 EOC
     },
   );
@@ -178,6 +177,43 @@ for my $way ('RETR long', 'STOR up') {
     close $data;
     Scenarios::check(Net::wait_for(sub { !$server->children }, 20), 'after the transfer the deadline ends the session');
     Scenarios::check(keepalive_log($server) == 1, '... without another word');
+  });
+}
+
+# A client that vanishes while ProFTPD waits for it to close the data connection:
+# the transfer has ended well, but who was there at its end?
+for my $sendfile ('off', 'on') {
+  my $server = server($plain, '* interval 1s', "UseSendfile $sendfile\nTimeoutLinger 6\nTimeoutIdle 12");
+  $add->("a client that vanishes when all is written, sendfile $sendfile", sub {
+    my $c = session($plain, $server);
+    my $data = transfer($c, 'RETR quick');
+    cut($plain, $c->{socket}, $data);
+    Scenarios::check(Net::wait_for(sub { !$server->children }, 40), 'its session ends');
+    my @log = keepalive_log($server);
+    Scenarios::check(!@log, '... and its path is not said to forget', "@log");
+    my $report = $server->ctl_json('keepalive', 'status');
+    Scenarios::check(!@{ $report->{networks} } && !$report->{forgotten}, '... nor is anything learnt');
+    stop_movers($c);
+    close $data;
+  });
+}
+
+# A path that forgets while sendfile runs, during which nobody looks: known when
+# the connection ends.
+{
+  my $interval = $FORGET + 1;
+  my $server = server($forgetful, "* interval ${interval}s", "TimeoutLinger 1\nTimeoutIdle 15");
+  $server->file('large', size => 40_000_000);
+  $add->('RETR by sendfile, a path that forgets', sub {
+    my $c = session($forgetful, $server);
+    my ($host, $port) = $c->pasv;
+    my $data = $c->data($host, $port);
+    $c->send('RETR large');
+    sleep 2 * 40_000 * $interval / 40_000_000 while sysread $data, my $bytes, 40_000;
+    close $data;
+    Scenarios::check(Net::wait_for(sub { !$server->children }, 60), 'the session ends');
+    my @log = keepalive_log($server);
+    Scenarios::check("@log" =~ /^RETR by \S+: path forgets idle connections within ${interval}s[ :]/, '... and the log says that it forgets', "@log");
   });
 }
 

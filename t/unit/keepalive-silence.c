@@ -97,12 +97,16 @@ static void test_suspicion(void) {
     bool well, known;
   } cases[] = {
     { "a probe was not answered, and the client was heard no more",
-      { 60, 1, 9, 2, 0 }, { 80, 1, 9, 5, 0 }, true, true },
+      { 60, 1, 9, 2, 59 }, { 80, 1, 9, 5, 0 }, true, true },
+    { "the client had vanished before the probe", { 60, 1, 9, 2, 20 },
+      { 80, 1, 9, 5, 0 }, true, false },
+    { "nobody looked at the data connection", { 60, 1, 9, 2, 0 },
+      { 80, 1, 9, 5, 0 }, true, false },
     { "the transfer failed: nobody knows who was there",
-      { 60, 1, 9, 2, 0 }, { 80, 1, 9, 5, 0 }, false, false },
+      { 60, 1, 9, 2, 59 }, { 80, 1, 9, 5, 0 }, false, false },
     { "the client was heard at the end of the transfer",
-      { 60, 59, 9, 0, 0 }, { 80, 59, 9, 5, 0 }, true, false },
-    { "a single probe got lost", { 60, 1, 9, 1, 0 }, { 80, 61, 10, 0, 0 }, true,
+      { 60, 59, 9, 0, 59 }, { 80, 59, 9, 5, 0 }, true, false },
+    { "a single probe got lost", { 60, 1, 9, 1, 59 }, { 80, 61, 10, 0, 0 }, true,
       false },
   };
 
@@ -112,7 +116,7 @@ static void test_suspicion(void) {
                              last = info(&cases[i].last);
 
     if (cases[i].well) {
-      keepalive_silence_transfer_ended(&silence, &end, 25, cases[i].end.now);
+      keepalive_silence_transfer_ended(&silence, &end, 25, cases[i].end.data);
     }
     keepalive_silence_end(&silence, &last, 25);
     is_int(silence.forgotten, cases[i].known ? 25 : 0, "%s", cases[i].story);
