@@ -72,7 +72,7 @@ static inline void clients_check(const char *module_version, server_rec *s) {
   for (unsigned int i = 0; i < c->argc; i++) {
     if (pr_class_find(c->argv[i]) == NULL) {
       pr_log_pri(PR_LOG_WARNING,
-        "%s: warning: NATPasvLocal %s of server '%s': there is no <Class %s>, so no client is local by it",
+        "%s: warning: NATPasvLocal %s of server '%s': there is no <Class %s>, so it makes no client local",
         module_version, (char *) c->argv[i], s->ServerName,
         (char *) c->argv[i]);
     }

@@ -291,7 +291,7 @@ void extip_ftpdctl_show(const struct extip_plan *plan) {
 int extip_ftpdctl_configure(cmd_rec *cmd, char *reason, size_t reason_size) {
   (void) cmd;
   snprintf(reason, reason_size,
-    "this ProFTPD is built without controls (--enable-ctrls)");
+    "this ProFTPD was built without controls (--enable-ctrls)");
   return -1;
 }
 

@@ -90,7 +90,7 @@ static bool print_untried(
     say(output, "  see 'ftpdctl extip status' for what the sources answer");
   } else if (verdict->probe == NULL) {
     say(output,
-      "cannot tell: there is no ExtIPProbe, so nobody tries from outside");
+      "cannot tell: there is no ExtIPProbe, so the ports cannot be tried from outside");
     say(output,
       "  configure ExtIPProbe turn:<host> credentials <file>, or a checker's URL");
   } else if (*verdict->failed != '\0') {

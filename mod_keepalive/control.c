@@ -74,7 +74,7 @@ static void break_off(const char *text, size_t len) {
   }
 
   keepalive_log(
-    "%s: transfer failed after its 226 was begun: closing instead of '%.*s'",
+    "%s: transfer failed after its 226 was started: closing instead of '%.*s'",
     pr_netaddr_get_ipstr(session.c->remote_addr), (int) line, text);
   pr_session_disconnect(&keepalive_module, PR_SESS_DISCONNECT_BY_APPLICATION,
     "transfer failed after its reply was started");

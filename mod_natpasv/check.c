@@ -67,7 +67,7 @@ static int check_rule(pool *p, server_rec *s, const struct natpasv_rule *rule) {
 
   if (rule->class != NULL && pr_class_find(rule->class) == NULL) {
     WARN(
-      "NATPasvRule %s of server '%s': there is no <Class %s>, so the rule is never used",
+      "NATPasvRule %s of server '%s': there is no <Class %s>, so this rule never applies",
       class, s->ServerName, class);
   }
 
@@ -247,7 +247,7 @@ static int check_outside_control(pool *p, const struct natpasv_pool *pool) {
     if (pool->external != 0 && s->ServerPort != 0 &&
         natpasv_ports_have(ports, s->ServerPort)) {
       res = FAIL(
-        "outside port %u of pool '%s' is the control port of server '%s', which clients would not reach any more: change 'external'",
+        "outside port %u of pool '%s' is the control port of server '%s', which clients could then no longer reach: change 'external'",
         s->ServerPort, pool->name, s->ServerName);
     }
   }
@@ -321,7 +321,7 @@ static void warn_of_proxy(void) {
     if (natpasv_config_is_on(s->conf, "ProxyEngine") &&
         natpasv_config_engine(s->conf)) {
       WARN(
-        "server '%s' has ProxyEngine on: mod_proxy takes its passive ports from the kernel, no pool holds for its clients; set PassivePorts for it",
+        "server '%s' has ProxyEngine on: mod_proxy takes its passive ports from the kernel, so no pool applies to its clients; set PassivePorts for it",
         s->ServerName);
     }
   }
@@ -356,7 +356,7 @@ static void warn_of_balancer(void) {
     if (class != NULL && natpasv_config_engine(s->conf) &&
         natpasv_config_behind_balancer(s->conf)) {
       WARN(
-        "server '%s' has ProxyProtocolEngine on, and its data connections come from the balancer, not from the client: each would wait five seconds or be refused; let them in by the line 'From <the balancer's address>' in a <Class balancer>, and 'from balancer' in the line NATPasvRule %s",
+        "server '%s' has ProxyProtocolEngine on, and its data connections come from the balancer, not from the client: each would wait five seconds or be refused; let them in with the line 'From <the balancer's address>' in a <Class balancer>, and 'from balancer' in the line NATPasvRule %s",
         s->ServerName, class);
     }
   }
@@ -453,7 +453,7 @@ static int check_pools(pool *p) {
 
   if (pools->nelts == 0) {
     WARN("%s",
-      "NATPasvEngine is on, but there is neither a NATPasvPool nor PassivePorts: the kernel chooses any port, which a firewall or router in front of this server does not let through");
+      "NATPasvEngine is on, but there is neither a NATPasvPool nor PassivePorts: the kernel chooses the ports, which a firewall or router in front of this server does not let through");
   }
 
   if (check_pairs(p, pools) < 0) {

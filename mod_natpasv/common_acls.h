@@ -78,7 +78,7 @@ __attribute__((noinline, unused)) static void acls_refuse(
   shown[len] = '\0';
   if (word == NULL) {
     (void) pr_ctrls_add_response(
-      ctrl, "a word is missing: allowed are %s", allowed);
+      ctrl, "a word is missing: expected %s", allowed);
   } else {
     (void) pr_ctrls_add_response(ctrl, "'%s': allowed are %s", shown, allowed);
   }

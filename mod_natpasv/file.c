@@ -173,7 +173,7 @@ static int check_directory(const char *path, char *reason, size_t reason_size) {
       (st.st_mode & S_IWOTH) != 0 ||
       ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0)) {
     return refuse(
-      reason, reason_size, "others may write in its directory '%s'", dir);
+      reason, reason_size, "its directory is writable by others '%s'", dir);
   }
   return 0;
 }

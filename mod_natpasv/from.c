@@ -144,7 +144,7 @@ int natpasv_from_class(pool *p, const char *name, struct natpasv_filter *filter,
 
   if (class->cls_satisfy == PR_CLASS_SATISFY_ALL) {
     return natpasv_options_refuse(
-      reason, reason_size, "<Class %s> wants all of its lines satisfied", name);
+      reason, reason_size, "<Class %s> has 'Satisfy all'", name);
   }
 
   lines = class->cls_acls->elts;
@@ -233,8 +233,9 @@ void natpasv_from_guard(
   if (from->whence == NATPASV_FROM_CLASS &&
       natpasv_from_class(
         p, from->class, &guard->filter, reason, sizeof(reason)) < 0) {
-    pr_trace_msg(
-      NATPASV_TRACE, 3, "%s: ProFTPD compares after it accepted", reason);
+    pr_trace_msg(NATPASV_TRACE, 3,
+      "%s: ProFTPD compares the address after accepting the connection",
+      reason);
     guard->closed = false;
   }
 }

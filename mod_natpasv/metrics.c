@@ -21,7 +21,7 @@ static const struct {
   [POOL_LEASED] = { "proftpd_natpasv_leased_ports",
     "Ports on which a session waits for its client now." },
   [POOL_QUARANTINED] = { "proftpd_natpasv_quarantined_ports",
-    "Free ports that are not offered to some client address." },
+    "Free ports that are in quarantine for a client address." },
   [POOL_WAITING] = { "proftpd_natpasv_waiting_sessions",
     "Sessions that wait for a port now." },
 };
@@ -45,7 +45,7 @@ static const struct {
   [NATPASV_ACTIVE] = { "proftpd_natpasv_active_transfers_total",
     "Commands for a transfer in active mode." },
   [NATPASV_ACTIVE_REPLACED] = { "proftpd_natpasv_active_replaced_total",
-    "Private addresses in PORT or EPRT taken for the client's own." },
+    "Private addresses in PORT or EPRT replaced by the client's own." },
   [NATPASV_ACTIVE_REFUSED] = { "proftpd_natpasv_active_refused_total",
     "Commands refused in active mode." },
   [NATPASV_ACTIVE_FAILED] = { "proftpd_natpasv_active_failed_total",

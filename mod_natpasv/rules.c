@@ -68,7 +68,7 @@ static void look_up(pool *p, struct natpasv_rule *rule) {
   rule->fixed = pstrdup(p, pr_netaddr_get_ipstr(used));
   if (local_address(AF_INET, pr_netaddr_get_inaddr(used))) {
     WARN(
-      "address '%s' is %s here, which no client in the Internet can reach: see /etc/hosts, or write the outside address",
+      "address '%s' is %s here, which no client on the Internet can reach: see /etc/hosts, or write the outside address",
       rule->name, rule->fixed);
   }
   if (found > 1) {

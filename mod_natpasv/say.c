@@ -177,6 +177,6 @@ void natpasv_say_active_failed(
 
 void natpasv_say_tls(struct natpasv_row *row) {
   say_each_minute(row, NATPASV_SAY_TLS,
-    "client %s has connected, and mod_tls refuses its data connection: if the client does not reuse the TLS session of the control connection, set TLSOptions NoSessionReuseRequired; the cause is in the TLSLog",
+    "client %s has connected, and mod_tls refuses its data connection: if the client does not reuse the TLS session of the control connection, set TLSOptions NoSessionReuseRequired; see the TLSLog for the cause",
     client());
 }

@@ -227,7 +227,7 @@ Scenarios::run(20, @scenarios);
 
 my @log = split /\n/, Server::slurp("$server->{dir}/keepalive.log");
 for my $code (426, 552) {
-  ok((grep { /transfer failed after its 226 was begun: closing instead of '$code / } @log),
+  ok((grep { /transfer failed after its 226 was started: closing instead of '$code / } @log),
     "the log says why a connection was closed, and has the $code that was not sent");
 }
 is((grep { !/failed after its 226/ } @log), 0, '... and nothing else');

@@ -88,7 +88,7 @@ my @bad = (
   ['NATPasvRule * from nobody'     => qr/NATPasvRule \* of server 'test': from nobody: there is no <Class nobody>/],
   ["<Class named>\nFrom .example.com\n</Class>\nNATPasvRule * from named" => qr/from named: 'From .*example.com' of <Class named> is not an address/],
   ["<Class other>\nFrom !192.0.2.1\n</Class>\nNATPasvRule * from other" => qr/from other: 'From .*192.0.2.1' of <Class other> is not an address/],
-  ["<Class both>\nFrom 192.0.2.0/24\nFrom 192.0.2.1\nSatisfy all\n</Class>\nNATPasvRule * from both" => qr/from both: <Class both> wants all of its lines satisfied/],
+  ["<Class both>\nFrom 192.0.2.0/24\nFrom 192.0.2.1\nSatisfy all\n</Class>\nNATPasvRule * from both" => qr/from both: <Class both> has 'Satisfy all'/],
   ["NATPasvEngine on\nNATPasvPool a 40000-40009 external 50000\nNATPasvPool b 40010-40019 external 50009\nNATPasvRule * pool a" =>
     qr/outside port 50009 is announced for pool 'a' and for pool 'b', but can be forwarded to one/],
   ["NATPasvEngine on\nNATPasvPool a 40000-40009 external 40015\nNATPasvPool b 40010-40019\nNATPasvRule * pool b" =>
@@ -184,7 +184,7 @@ my @warned = (
   ['PassivePorts 2100 2130' => qr/PassivePorts 2100-2130 contain port 2121, on which a server listens: it is left out/],
   ["PassivePorts 40000 40100\nNATPasvPool a 40100-40109\nNATPasvRule nobody pool a" =>
     qr/PassivePorts 40000-40100 overlap pool 'a' \(40100-40109\) at port 40100: .*keep them apart/],
-  ['NATPasvRule * address loop.example' => qr/NATPasvRule address 'loop.example' is 127.0.1.1 here, which no client in the Internet/],
+  ['NATPasvRule * address loop.example' => qr/NATPasvRule address 'loop.example' is 127.0.1.1 here, which no client on the Internet/],
   ['NATPasvRule * address private.example' => qr/NATPasvRule address 'private.example' is 10.1.2.3 here/],
   ['NATPasvRule * address two.example' => qr/NATPasvRule address 'two.example' has 2 IPv4 addresses, of which 192.0.2.\d is announced/],
   ['ProxyEngine on' => qr/server 'test' has ProxyEngine on: mod_proxy takes its passive ports from the kernel/],
@@ -194,7 +194,7 @@ my @warned = (
 # Data connections that would come from a balancer: what lets it in, and what
 # does not.
 my $balancer = "ProxyProtocolEngine on\n<Class balancer>\nFrom 10.0.0.2\n</Class>\nNATPasvPool a 20000-20009\n";
-my $lines = qr/let them in by the line 'From <the balancer's address>' in a <Class balancer>, and 'from balancer' in the line NATPasvRule/;
+my $lines = qr/let them in with the line 'From <the balancer's address>' in a <Class balancer>, and 'from balancer' in the line NATPasvRule/;
 push @warned, map { ["$balancer$_->[0]" => qr/server 'test' has ProxyProtocolEngine on.*$lines \Q$_->[1]\E$/m] }
   ['NATPasvRule * pool a', '*'],
   ['NATPasvRule * pool a from auto', '*'],

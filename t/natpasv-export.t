@@ -190,7 +190,7 @@ my $huge = server("NATPasvEngine on\nPassivePorts 61000 61999");
 my $many = join '', map { my $first = $_; "NATPasvPool p$_ @{[join ',', map { $first + 2 * $_ } 0 .. 63]} slice 1/64\nNATPasvRule c$_ pool p$_\n" } 30000, 30200;
 my @answers = (
   [$huge, 'apache', "'apache': allowed are $all"],
-  [$huge, '', "a word is missing: allowed are $all"],
+  [$huge, '', "a word is missing: expected $all"],
   [$huge, 'haproxy json', "'json': allowed are $all"],
   [$huge, 'kubernetes', 'kubernetes: a Service has an entry for each port, and 1001 ports are more than 100: use smaller pools and a longer wait'],
   [$huge, 'traefik', 'traefik: an entry point has one port, and 1001 ports are more than 100: use smaller pools and a longer wait'],

@@ -73,7 +73,7 @@ mkdir "$open->{dir}/open";
 chmod 0777, "$open->{dir}/open";
 $open->run;
 is((client($open)->cmd('PASV'))[0], 425, 'a table in a directory where others may write is refused');
-like($open->log, qr/others may write in its directory/, '... which the log says');
+like($open->log, qr/its directory is writable by others/, '... which the log says');
 $open->stop;
 
 # One that was left by another version.

@@ -125,7 +125,7 @@ for my $path ('debian/monitoring/alerts.yml', 'debian/monitoring/dashboard.json'
 my %answers = (
   'extip status xml' => "'xml': allowed are json, prometheus or nothing",
   'extip refresh now' => "'now': allowed are no words",
-  'extip' => 'a word is missing: allowed are check, forwards, refresh, status',
+  'extip' => 'a word is missing: expected check, forwards, refresh, status',
   'natpasv leases prometheus' => "'prometheus': allowed are json or nothing",
   'natpasv export json' => "'json': allowed are haproxy, nginx, nftables, kubernetes, compose, traefik",
   'natpasv status json json' => "'json': allowed are json, prometheus or nothing",

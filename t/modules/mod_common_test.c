@@ -259,7 +259,7 @@ static void test_acls(void) {
   ok(!may(0, 0, "h\xe4lt\n", &answer), "... also one that is not ASCII");
   is_str(answer, "'h?lt?': allowed are status, refresh", "... which is shown so");
   ok(!may(0, 0, NULL, &answer), "no action is refused");
-  is_str(answer, "a word is missing: allowed are status, refresh",
+  is_str(answer, "a word is missing: expected status, refresh",
     "... in the same way");
   test_format();
   ok(!may(0, 0, NULL, &answer), "and so is none");
