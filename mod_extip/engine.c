@@ -44,7 +44,7 @@ struct tracker {
   size_t unsettled; /* 0: there is none */
   int64_t began;
   bool decided;
-  bool doubted;   /* a client is the reason */
+  bool doubted;   /* a client is the reason, and has not been right */
   bool recovered; /* a source answered that had failed before */
   struct extip_query queries[EXTIP_TABLE_SOURCES];
   struct extip_vote votes[EXTIP_TABLE_SOURCES];
@@ -134,6 +134,7 @@ static void adopt(struct tracker *tracker, const struct extip_tally *tally) {
   answer->addr = tally->addr.s_addr;
   answer->since = time(NULL);
   tracker->doubt_gap = EXTIP_EARLY_GAP;
+  tracker->doubted = false;
 }
 
 /* An address has won. It is published before slower sources have answered. */
@@ -255,8 +256,8 @@ static void conclude(struct tracker *tracker) {
     tracker->record.answer.cut = 0;
     if (!tracker->decided) {
       defer(tracker, &tally);
-
-    } else if (tracker->doubted) {
+    }
+    if (tracker->doubted) {
       extip_early_refuted(&tracker->doubt_gap, tracker->schedule.refresh);
     }
     tracker->record.status.ended = time(NULL);

@@ -46,7 +46,7 @@ bool extip_engine_asks(const struct extip_engine *engine);
 void extip_engine_wake(struct extip_engine *engine, unsigned int delay_ms);
 
 /* The same for one discovery, because a client could not reach ADDR. Each time
- * a round has refuted this, the next one is delayed more. */
+ * a round has not changed the address, the next one is delayed more. */
 void extip_engine_doubt(
   struct extip_engine *engine, size_t record, struct in_addr addr);
 

@@ -58,8 +58,8 @@ void extip_early_request(struct extip_early *early, int64_t now, int64_t delay,
 /* True if the early round has to start now. It is then recorded. */
 bool extip_early_take(struct extip_early *early, int64_t now);
 
-/* A round has refuted a client's evidence: the gap doubles, up to the refresh
- * interval. */
+/* A round has not borne out a client's evidence: the gap doubles, up to the
+ * refresh interval. */
 void extip_early_refuted(int64_t *gap, int64_t refresh);
 
 #endif
