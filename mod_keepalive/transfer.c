@@ -194,6 +194,8 @@ static void schedule_pass(void) {
 static void await_end(void);
 
 static void await_cb(void *a, void *b, void *c, void *d) {
+  int xerrno = errno;
+
   (void) a;
   (void) b;
   (void) c;
@@ -208,6 +210,7 @@ static void await_cb(void *a, void *b, void *c, void *d) {
     keepalive_watch_witness();
   }
   await_end();
+  errno = xerrno;
 }
 
 static void await_end(void) {

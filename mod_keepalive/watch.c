@@ -30,7 +30,7 @@ static struct {
   unsigned int step; /* the silence that is being tried, 0: none */
   unsigned int idle; /* before a probe, also when they have been paused */
   double looked;
-  double witness; /* when the data peer was last heard in this transfer, or 0 */
+  double witness; /* client_heard() in this transfer, or 0 */
 } watch;
 
 /* The facts of the network's entry, or of this session if there is no table. */
@@ -127,15 +127,21 @@ static double data_heard(void) {
   return data.closed ? 0 : data.heard;
 }
 
-static void remember_witness(double heard) {
-  if (heard > 0) {
-    watch.witness = heard;
+/* The same, if it tells something of the client: with FXP the data connection's
+ * peer is another server. */
+static double client_heard(double data) {
+  if (data == 0 ||
+      pr_netaddr_cmp(session.d->remote_addr, session.c->remote_addr) != 0) {
+    return 0;
   }
+
+  watch.witness = data;
+  return data;
 }
 
 void keepalive_watch_witness(void) {
   if (watch.terms != NULL) {
-    remember_witness(data_heard());
+    (void) client_heard(data_heard());
   }
 }
 
@@ -167,8 +173,8 @@ void keepalive_watch_look(double now) {
 
   watch.looked = now;
   data = data_heard();
-  remember_witness(data);
-  keepalive_silence_look(&watch.silence, &control, watch.idle, data);
+  keepalive_silence_look(
+    &watch.silence, &control, watch.idle, client_heard(data));
 
   if (watch.silence.forgotten > 0) {
     tell_forgotten();

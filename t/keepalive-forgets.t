@@ -70,8 +70,9 @@ sub session {
 # A transfer that goes on in a process of its own: its data connection. An upload
 # is as slow as the server reads, which otherwise has minutes of it in buffers.
 sub transfer {
-  my ($c, $command) = @_;
+  my ($c, $command, $peer) = @_;
   my ($host, $port) = $c->pasv;
+  local $c->{netns} = $peer // $c->{netns};
   my $data = $c->data($host, $port);
   my ($code, $text) = $c->cmd($command);
   die "$command: $text" unless $code == 150;
@@ -177,6 +178,28 @@ for my $way ('RETR long', 'STOR up') {
     close $data;
     Scenarios::check(Net::wait_for(sub { !$server->children }, 20), 'after the transfer the deadline ends the session');
     Scenarios::check(keepalive_log($server) == 1, '... without another word');
+  });
+}
+
+# The same, but the data go to another server: they do not show that the client
+# is there.
+{
+  my $server = server($plain, '* interval 2s deadline 6s',
+    "TransferRate RETR @{[$RATE / 1024]}\nTimeoutLinger 1\nAllowForeignAddress on");
+  $add->('RETR to another server, the control connection is lost', sub {
+    my $c = session($plain, $server);
+    my $data = transfer($c, 'RETR long', $plain->ns('inet'));
+    sleep 1.5;
+    cut($plain, $c->{socket});
+    sleep 16;
+    Scenarios::check(scalar($server->children), 'the session goes on long after the deadline');
+    stop_movers($c);
+    close $data;
+    Scenarios::check(Net::wait_for(sub { !$server->children }, 20), 'after the transfer the deadline ends the session');
+    my @log = keepalive_log($server);
+    Scenarios::check(!(grep { /path forgets/ } @log), '... and the path is not said to forget', "@log");
+    my $report = $server->ctl_json('keepalive', 'status');
+    Scenarios::check(!@{ $report->{networks} } && !$report->{forgotten}, '... nor is anything learnt');
   });
 }
 
