@@ -135,7 +135,7 @@ static bool pay(void) {
     message.number = i;
     message.body.record = owed[i].record;
     if (extip_message_send(
-          EXTIP_LINK_FD, &message, sizeof(message.body.record)) < 0) {
+          EXTIP_LINK_FD, &message, extip_record_size(&owed[i].record)) < 0) {
       return false;
     }
     owed[i].owed = false;
@@ -327,7 +327,7 @@ static bool be_told(struct helper *helper, struct extip_record *known) {
       used += (size_t) len;
 
     } else if (message.type == EXTIP_MESSAGE_RECORD &&
-               len == sizeof(message.body.record)) {
+               extip_record_complete(&message.body.record, (size_t) len)) {
       if (helper->task == NULL &&
           (helper->task = read_task(bytes, used)) == NULL) {
         break;

@@ -180,7 +180,8 @@ static int tell(int fd, const struct extip_task *task) {
     message.type = EXTIP_MESSAGE_RECORD;
     (void) extip_table_read_all(
       extip_shared_view(), task->discoveries[i].record, &message.body.record);
-    res = extip_message_send(fd, &message, sizeof(message.body.record));
+    res =
+      extip_message_send(fd, &message, extip_record_size(&message.body.record));
   }
 
   message.type = EXTIP_MESSAGE_BEGIN;
@@ -351,8 +352,8 @@ static bool hear(int fd) {
     } else if (len >= 0 && message.type == EXTIP_MESSAGE_BEGIN) {
       helper_works = true;
 
-    } else if (len == sizeof(message.body.record) &&
-               message.type == EXTIP_MESSAGE_RECORD) {
+    } else if (len >= 0 && message.type == EXTIP_MESSAGE_RECORD &&
+               extip_record_complete(&message.body.record, (size_t) len)) {
       take_record(message.number, &message.body.record);
 
     } else if (len == sizeof(message.body.forward) &&

@@ -82,6 +82,22 @@ void extip_answer_make_safe(struct extip_table_answer *answer) {
   keep_in_range(&answer->next);
 }
 
+size_t extip_record_size(const struct extip_record *whole) {
+  return offsetof(struct extip_record, status.sources) +
+         whole->status.source_count * sizeof(whole->status.sources[0]);
+}
+
+bool extip_record_complete(struct extip_record *whole, size_t size) {
+  if (size < offsetof(struct extip_record, status.sources) ||
+      whole->status.source_count > EXTIP_TABLE_SOURCES ||
+      size != extip_record_size(whole)) {
+    return false;
+  }
+
+  memset((char *) whole + size, 0, sizeof(*whole) - size);
+  return true;
+}
+
 void extip_record_make_safe(
   struct extip_record *whole, const struct extip_table_answer *before) {
   struct extip_table_answer *answer = &whole->answer;

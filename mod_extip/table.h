@@ -103,6 +103,13 @@ void extip_table_write(
  * nobody need be careful with: its string ends, its times are in range. */
 void extip_answer_make_safe(struct extip_table_answer *answer);
 
+/* The bytes of a record up to the last source that it has, which are sent. */
+size_t extip_record_size(const struct extip_record *whole);
+
+/* Makes a record of these first SIZE bytes of one; false if they are not one.
+ */
+bool extip_record_complete(struct extip_record *whole, size_t size);
+
 /* Makes of what the helper sent a record of that kind; whose it is stays as it
  * was BEFORE. */
 void extip_record_make_safe(

@@ -42,21 +42,42 @@ sub through {
 
 my $lost = qr/so that the address will not survive a restart/;
 
-# Without netlink, for the helper and whomever it starts.
-sub no_netlink {
-  open my $cc, '|-', 'gcc', '-shared', '-fPIC', '-x', 'c', '-o', "$tools/no-netlink.so", '-', '-ldl' or die $!;
-  print $cc <<'EOC';
+# A library that stands before the C library's.
+sub preload {
+  my ($name, $functions) = @_;
+  open my $cc, '|-', 'gcc', '-shared', '-fPIC', '-x', 'c', '-o', "$tools/$name.so", '-', '-ldl' or die $!;
+  print $cc <<"EOC";
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <sys/socket.h>
+$functions
+EOC
+  close $cc or die 'gcc';
+  return { LD_PRELOAD => "$tools/$name.so" };
+}
+
+# Without netlink, for the helper and whomever it starts.
+sub no_netlink {
+  return preload('no-netlink', <<'EOC');
 int socket(int domain, int type, int protocol) {
   if (domain == AF_NETLINK) { errno = EAFNOSUPPORT; return -1; }
   return ((int (*)(int, int, int)) dlsym(RTLD_NEXT, "socket"))(domain, type, protocol);
 }
 EOC
-  close $cc or die 'gcc';
-  return "$tools/no-netlink.so";
+}
+
+# Sockets of a process without CAP_NET_ADMIN, with net.core.wmem_max as it was by
+# default before Linux 6.18.
+sub small_sockets {
+  return preload('small-sockets', <<'EOC');
+int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
+  const int most = 212992;
+  if (level == SOL_SOCKET && name == SO_SNDBUFFORCE) { errno = EPERM; return -1; }
+  if (level == SOL_SOCKET && name == SO_SNDBUF && *(const int *) value > most) value = &most;
+  return ((int (*)(int, int, int, const void *, socklen_t)) dlsym(RTLD_NEXT, "setsockopt"))(fd, level, name, value, size);
+}
+EOC
 }
 
 my @cases = (
@@ -71,7 +92,7 @@ my @cases = (
   ['no /proc', sub { }, 'exec unshare -m sh -c \'mount -t tmpfs none /proc && exec "$@"\' sh DAEMON "$@"', undef],
   ['few descriptors', sub { }, 'exec prlimit --nofile=32 DAEMON "$@"', undef],
   ['files of 30,000 bytes', sub { }, 'exec prlimit --fsize=30000 DAEMON "$@"', $lost],
-  ['no netlink', sub { }, '', qr/changes of this host's addresses will not be noticed: netlink/, env => sub { { LD_PRELOAD => no_netlink() } }],
+  ['no netlink', sub { }, '', qr/changes of this host's addresses will not be noticed: netlink/, env => \&no_netlink],
   ['ExtIPTable none', sub { }, '', undef, config => "ExtIPTable none\n"],
 );
 
@@ -114,6 +135,30 @@ for my $case (@cases) {
     remove_tree($dir);
   };
 }
+
+# The helper is to have all that is known before it starts to read.
+subtest 'no CAP_NET_ADMIN' => sub {
+  plan skip_all => 'not with the sanitizers, which have to come first' if $ENV{SANITIZE};
+  my ($web) = ExtIP::webs('9.9.9.9');
+  my $source = $web->uri;
+  my $server = Server->start(bind => $ExtIP::bind, port => 2121, modules => ['mod_extip'], env => small_sockets(), config => sub {
+    "ExtIPTable $_[0]{dir}/state/extip.tab\n" . join '', map { <<"EOC" } 1 .. 64 });
+<VirtualHost $ExtIP::bind>
+Port @{[2200 + $_]}
+ExtIPEngine on
+ExtIPSource $source$_
+ExtIPRefresh 1h
+</VirtualHost>
+EOC
+  my $rounds = sub { scalar grep { $_->{round_ended} } @{ (eval { $server->ctl_json('extip', 'status') } // {})->{answers} // [] } };
+  my $helper = Net::wait_for(sub { ExtIP::helper($server) }, 5);
+  ok($helper, 'there is a helper for 64 servers') or diag ExtIP::log($server);
+  ok(Net::wait_for(sub { $rounds->() == 64 }, 10), '... which asks for each');
+  $server->hup;
+  ok(ExtIP::next_helper($server, 10, $helper // 0), 'a reload has another helper');
+  unlike(ExtIP::log($server), qr/cannot start the helper/, '... at once');
+  $server->stop;
+};
 
 # A daemon that was never root.
 subtest 'not root' => sub {

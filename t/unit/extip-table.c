@@ -275,6 +275,28 @@ static void test_race(void) {
   printf("# %lu reads of %u writes, %u overtaken\n", reads, last, missing);
 }
 
+/* What is sent of a record. */
+static void test_size(void) {
+  struct extip_record whole, none;
+  size_t size;
+
+  memset(&none, 0, sizeof(none));
+  none.status.source_count = 3;
+  size = extip_record_size(&none);
+  memset(&whole, 'x', sizeof(whole));
+  memcpy(&whole, &none, size);
+  ok(extip_record_complete(&whole, size), "the bytes of a record with 3 sources");
+  ok(memcmp(&whole, &none, sizeof(whole)) == 0, "... the rest of which is zero");
+  ok(!extip_record_complete(&whole, size - 1), "... not one less");
+  ok(!extip_record_complete(&whole, size + 1), "... nor one more");
+  whole.status.source_count = EXTIP_TABLE_SOURCES;
+  ok(extip_record_complete(&whole, sizeof(whole)), "those of a full one");
+  whole.status.source_count = EXTIP_TABLE_SOURCES + 1;
+  ok(!extip_record_complete(&whole, extip_record_size(&whole)),
+    "not those of more sources than there can be");
+  ok(!extip_record_complete(&whole, 0), "nor none at all");
+}
+
 int main(void) {
   table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -287,6 +309,7 @@ int main(void) {
   test_room();
   test_owners();
   test_safe();
+  test_size();
   test_race();
   return done_testing();
 }
