@@ -392,6 +392,8 @@ my @protocol = (
   ['TYPE A and REST', {}, '@login', 'TYPE A', 'REST 6', 'PASV', @get, 'TYPE I', 'PASV', 'TYPE A', @get],
   @optional ? ['MODE Z', {}, @login, 'MODE Z', 'PASV', '@connect', 'RETR hello', '@drain', '@reply', 'MODE S', 'EPSV', @get] : (),
   ['MODE B, STRU', {}, @login, 'MODE B', 'STRU R', 'PASV', 'STRU F', 'MODE S', @get],
+  # Refused by some releases, and let in by us after five seconds (natpasv-strangers.t).
+  Server::refuses_others() ? () :
   ['a data connection from somebody else', {}, @login, 'PASV', '@connect 127.0.0.77', 'RETR hello', '@read', '@replies', 'PASV', @get],
 );
 my @hosts = (

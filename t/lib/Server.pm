@@ -346,6 +346,13 @@ sub belongings {
   return \%has;
 }
 
+# Whether this ProFTPD refuses data connections from other addresses if
+# AllowForeignAddress is not configured: up to 1.3.7c, from 1.3.9d on.
+sub refuses_others {
+  my ($release) = `$DAEMON -v 2>&1` =~ /Version (\S+)/;
+  return $release lt '1.3.7d' || $release ge '1.3.9d';
+}
+
 # ftpdctl: exit status and what it printed. A busy daemon may close a connection
 # before it has read what is asked, and at a reload does not listen for a moment:
 # then it is asked again.
