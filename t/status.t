@@ -34,6 +34,7 @@ NATPasvPool a-pool-whose-name-is-31-letters 30000-30019
 NATPasvPool unused 30020-30029
 NATPasvRule * pool a-pool-whose-name-is-31-letters
 KeepaliveEngine on
+ControlsMaxClients 60
 EOC
 Net::wait_for(sub { ($server->ctl('extip', 'status'))[1] =~ /203\.0\.113\.9/ }, 15) or diag $server->log;
 $server->file('down', size => 1000);
@@ -142,17 +143,18 @@ for my $prefix (@prefixes) {
   like($said, qr/^ftpdctl: access to '$prefix status' denied: see $directive{$prefix}ControlsACLs$/m, "$prefix status: another user is told the directive");
 }
 
-# Often: 10,000 times with LONG. The daemon answers some a second, so ten ask at a
-# time. ProFTPD itself keeps a kilobyte a request, as 'lsctrl' shows, and what has
+# Often: 10,000 times with LONG. The daemon answers once a second, so fifty ask at
+# a time. ProFTPD itself keeps a kilobyte a request, as 'lsctrl' shows, and what has
 # been answered.
+my $at_once = $ENV{LONG} ? 50 : 10;
 my $times = $ENV{LONG} ? 10_000 : $ENV{SANITIZE} ? 10 : 50;
 my $socket = "$server->{dir}/run/ctrls.sock";
 
 sub ask {
   my ($often, @requests) = @_;
   my ($n, $before, $after) = (0, usage());
-  for (1 .. $often / 10) {
-    my @asks = map { "$Server::FTPDCTL -s $socket " . $requests[$n++ % @requests] } 1 .. 10;
+  for (1 .. $often / $at_once) {
+    my @asks = map { "$Server::FTPDCTL -s $socket " . $requests[$n++ % @requests] } 1 .. $at_once;
     system('(' . join(' & ', @asks, 'wait') . ") >>$server->{dir}/answers 2>&1");
   }
   $after = usage();
@@ -162,7 +164,7 @@ sub ask {
 }
 
 my @status = map { my $module = $_; map { "$module status $_" } '', 'json', 'prometheus' } @prefixes;
-ask(20, @status);    # what is allocated once
+ask(2 * $at_once, @status);    # what is allocated once
 my $stock = ask($times, 'lsctrl');
 my $ours = ask($times, @status);
 note "KiB: $ours->{kb} for the status, $stock->{kb} for 'lsctrl'";
