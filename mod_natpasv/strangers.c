@@ -204,7 +204,7 @@ static void forbid_foreign(void) {
 void natpasv_strangers_start(struct natpasv_row *row) {
   pr_netio_t *netio;
 
-  if (watch.netio != NULL || watch.lent != NULL) {
+  if (watch.netio != NULL || watch.lent != NULL || watch.foreign != NULL) {
     return;
   }
 
