@@ -33,19 +33,19 @@
 #define LIFE 120
 
 /* In the process that checks. */
-static struct extip_verdict verdict;
+static struct extip_verdict *verdict = NULL;
 
 static void add_port(
   const char *name, unsigned int inside, unsigned int outside) {
-  if (inside == 0 || verdict.count == EXTIP_TRIED_MAX) {
+  if (inside == 0 || verdict->count == EXTIP_TRIED_MAX) {
     return;
   }
-  for (size_t i = 0; i < verdict.count; i++) {
-    if (verdict.tried[i].outside == outside) {
+  for (size_t i = 0; i < verdict->count; i++) {
+    if (verdict->tried[i].outside == outside) {
       return;
     }
   }
-  verdict.tried[verdict.count++] = (struct extip_tried){
+  verdict->tried[verdict->count++] = (struct extip_tried){
     .pool = name, .inside = (uint16_t) inside, .outside = (uint16_t) outside
   };
 }
@@ -73,8 +73,8 @@ static void add_pools(const array_header *list) {
     for (size_t k = 0; k < CHECK_PORTS; k++) {
       add_port(one->name, one->inside[k], one->outside[k]);
     }
-    if (one->granted > 0 && verdict.evidence_count < EXTIP_EVIDENCE_MAX) {
-      verdict.evidence[verdict.evidence_count++] = (struct extip_evidence){
+    if (one->granted > 0 && verdict->evidence_count < EXTIP_EVIDENCE_MAX) {
+      verdict->evidence[verdict->evidence_count++] = (struct extip_evidence){
         .pool = one->name, .granted = one->granted, .unreached = one->unreached
       };
     }
@@ -125,8 +125,8 @@ static void read_ephemeral(void) {
 
   if (range != NULL) {
     if (fgets(text, sizeof(text), range) != NULL) {
-      verdict.ephemeral[0] = (unsigned int) strtoul(text, &end, 10);
-      verdict.ephemeral[1] = (unsigned int) strtoul(end, NULL, 10);
+      verdict->ephemeral[0] = (unsigned int) strtoul(text, &end, 10);
+      verdict->ephemeral[1] = (unsigned int) strtoul(end, NULL, 10);
     }
     (void) fclose(range);
   }
@@ -157,8 +157,8 @@ static struct in_addr router_address(const struct extip_plan *plan) {
 static void gather(pool *p, const struct extip_plan *plan) {
   const array_header *pools = ask_natpasv(p);
 
-  verdict.announced = announced_address(plan);
-  verdict.router = router_address(plan);
+  verdict->announced = announced_address(plan);
+  verdict->router = router_address(plan);
   read_ephemeral();
   add_port(NULL, main_server->ServerPort, main_server->ServerPort);
   if (pools != NULL) {
@@ -173,10 +173,10 @@ static void ask_probes(const char *program, const char *as) {
   config_rec *c =
     find_config(main_server->conf, CONF_PARAM, "ExtIPProbe", FALSE);
 
-  while (c != NULL && verdict.announced.s_addr != INADDR_ANY) {
-    verdict.probe = c->argv[0];
-    extip_check_run(&verdict, program, (char *const *) c->argv, c->argc, as);
-    if (*verdict.failed == '\0') {
+  while (c != NULL && verdict->announced.s_addr != INADDR_ANY) {
+    verdict->probe = c->argv[0];
+    extip_check_run(verdict, program, (char *const *) c->argv, c->argc, as);
+    if (*verdict->failed == '\0') {
       return;
     }
     c = find_config_next(c, c->next, CONF_PARAM, "ExtIPProbe", FALSE);
@@ -219,10 +219,11 @@ static void check(pr_ctrls_t *ctrl, const struct extip_plan *plan) {
   (void) alarm(LIFE);
   (void) fcntl(EXTIP_LINK_FD, F_SETFL, 0);
 
+  verdict = pcalloc(p, sizeof(*verdict));
   gather(p, plan);
   ask_probes(program, as);
   ctrl->ctrls_cl->cl_fd = EXTIP_LINK_FD;
-  ctrl->ctrls_cb_retval = extip_verdict_print(&verdict, add_line, ctrl) == 0
+  ctrl->ctrls_cb_retval = extip_verdict_print(verdict, add_line, ctrl) == 0
                             ? PR_CTRLS_STATUS_OK
                             : PR_CTRLS_STATUS_GENERIC_ERROR;
   (void) pr_ctrls_flush_response(ctrl);

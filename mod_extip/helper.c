@@ -154,7 +154,7 @@ pid_t extip_helper_fork(void) {
 /* Sends the helper all it needs. It has not read anything by then, so the
  * socket must have room for it. */
 static int tell(int fd, const struct extip_task *task) {
-  static struct extip_message message;
+  struct extip_message message = { .type = EXTIP_MESSAGE_TASK };
   size_t len = 0;
   char *bytes = extip_task_print(task, &len);
   int room = (int) (2 * len + (task->count + 8) * 2 * sizeof(message));
@@ -169,7 +169,6 @@ static int tell(int fd, const struct extip_task *task) {
     size_t part =
       len - at < sizeof(message.body) ? len - at : sizeof(message.body);
 
-    message.type = EXTIP_MESSAGE_TASK;
     memcpy(message.body.bytes, bytes + at, part);
     res = extip_message_send(fd, &message, part);
     at += part;
@@ -341,7 +340,7 @@ static void take_forward(uint32_t number, const struct extip_forward *forward) {
  * it was reset, because a helper ended without reading its task, before what
  * that helper has said. */
 static bool hear(int fd) {
-  static struct extip_message message;
+  struct extip_message message;
   ssize_t len;
 
   while ((len = extip_message_receive(fd, &message)) >= 0 || errno == EBADMSG ||

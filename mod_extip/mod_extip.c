@@ -53,6 +53,8 @@ __attribute__((visibility("default"))) module extip_module;
 
 static pool *plan_pool = NULL;
 static struct extip_plan *plan = NULL;
+static bool in_session =
+  false; /* where the events of the daemon mean nothing */
 static struct extip_task task;
 
 /* Command handlers */
@@ -180,6 +182,7 @@ static void start_and_say(enum extip_start how) {
 static void stop(void) {
   extip_helper_stop();
   extip_ftpdctl_show(NULL);
+  extip_session_forwards_free();
   extip_shared_free();
   extip_log_close();
 
@@ -196,7 +199,9 @@ static void stop(void) {
 static void extip_signal_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
-  extip_helper_news();
+  if (!in_session) {
+    extip_helper_news();
+  }
 }
 
 static void extip_startup_ev(const void *event_data, void *user_data) {
@@ -243,6 +248,10 @@ static void extip_restart_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
 
+  if (in_session) {
+    return;
+  }
+
   /* Without a file, the next helper could not renew the forwards. */
   if (task.table != NULL && *task.table == '\0') {
     extip_helper_close();
@@ -254,8 +263,10 @@ static void extip_restart_ev(const void *event_data, void *user_data) {
 static void extip_shutdown_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
-  extip_helper_close();
-  stop();
+  if (!in_session) {
+    extip_helper_close();
+    stop();
+  }
 }
 
 #if defined(PR_SHARED_MODULE)
@@ -303,28 +314,25 @@ static int extip_init(void) {
 #endif
   pr_event_register(&extip_module, "core.postparse", extip_postparse_ev, NULL);
   pr_event_register(&extip_module, "core.restart", extip_restart_ev, NULL);
+  pr_event_register(
+    &extip_module, "core.session-reinit", extip_sess_reinit_ev, NULL);
   pr_event_register(&extip_module, "core.shutdown", extip_shutdown_ev, NULL);
   pr_event_register(&extip_module, "core.signal.USR2", extip_signal_ev, NULL);
   pr_event_register(&extip_module, "core.startup", extip_startup_ev, NULL);
+  pr_event_register(
+    &extip_module, "mod_natpasv.unreached", extip_unreached_ev, NULL);
   extip_ftpdctl_start();
   return 0;
 }
 
 static int extip_sess_init(void) {
-  pr_event_unregister(&extip_module, "core.restart", NULL);
-  pr_event_unregister(&extip_module, "core.shutdown", NULL);
-  pr_event_unregister(&extip_module, "core.signal.USR2", NULL);
-
+  in_session = true;
   if (ServerType == SERVER_INETD && extip_shared_view() != NULL) {
     extip_helper_once(&task);
   }
 
   extip_helper_leave();
   extip_shared_leave();
-  pr_event_register(
-    &extip_module, "core.session-reinit", extip_sess_reinit_ev, NULL);
-  pr_event_register(
-    &extip_module, "mod_natpasv.unreached", extip_unreached_ev, NULL);
   extip_session_start(plan);
   return 0;
 }

@@ -50,6 +50,7 @@ bool extip_session_announces_to_all(void);
 /* All forwards, for HOOK extip_forward; NULL if no passive ports are to
  * be forwarded. */
 const struct forwards *extip_session_forwards(void);
+void extip_session_forwards_free(void);
 
 /* The forward of a port, as text, from P; NULL if it is not to be forwarded. */
 const struct forward *extip_session_forward(pool *p, const char *port);

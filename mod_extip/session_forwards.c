@@ -15,8 +15,8 @@
 #include "shared.h"
 
 /* The forwards, as they were at the last look. */
-static struct forward list[EXTIP_FORWARDS_MAX];
-static struct forwards forwards = { .forward = list };
+static struct forward *list = NULL; /* room for all, once there is one */
+static struct forwards forwards = { .forward = NULL };
 static uint64_t seen = 0;       /* generation of the table */
 static int64_t seen_until = -1; /* when the first of them is over */
 
@@ -54,10 +54,25 @@ const struct forwards *extip_session_forwards(void) {
     return NULL;
   }
 
+  if (list == NULL) {
+    list = calloc(EXTIP_FORWARDS_MAX, sizeof(*list));
+    if (list == NULL) {
+      return NULL;
+    }
+    forwards.forward = list;
+  }
+
   if (extip_forward_table_generation(table) != seen || now >= seen_until) {
     look(table, now);
   }
   return &forwards;
+}
+
+void extip_session_forwards_free(void) {
+  free(list);
+  list = NULL;
+  seen = 0;
+  seen_until = -1;
 }
 
 const struct forward *extip_session_forward(pool *p, const char *port) {
