@@ -172,18 +172,10 @@ static void natpasv_exit_ev(const void *event_data, void *user_data) {
   natpasv_pasv_stop();
 }
 
-static int natpasv_sess_init(void);
-
 static void natpasv_sess_reinit_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
-
-  /* After HOST there is another server, whose configuration is read at its
-   * first use. */
-  pr_event_unregister(
-    &natpasv_module, "core.session-reinit", natpasv_sess_reinit_ev);
-  pr_event_unregister(&natpasv_module, "core.exit", natpasv_exit_ev);
-  (void) natpasv_sess_init();
+  natpasv_pasv_host();
 }
 
 static void natpasv_postparse_ev(const void *event_data, void *user_data) {
@@ -235,16 +227,6 @@ static void natpasv_restart_ev(const void *event_data, void *user_data) {
 /* Initialization
  */
 
-static int natpasv_sess_init(void) {
-  pr_event_register(
-    &natpasv_module, "core.session-reinit", natpasv_sess_reinit_ev, NULL);
-
-  if (natpasv_pasv_start()) {
-    pr_event_register(&natpasv_module, "core.exit", natpasv_exit_ev, NULL);
-  }
-  return 0;
-}
-
 static int natpasv_init(void) {
   if (version_check(MOD_NATPASV_VERSION) < 0) {
     return -1;
@@ -255,9 +237,12 @@ static int natpasv_init(void) {
   pr_event_register(
     &natpasv_module, "core.module-unload", natpasv_mod_unload_ev, NULL);
 #endif
+  pr_event_register(&natpasv_module, "core.exit", natpasv_exit_ev, NULL);
   pr_event_register(
     &natpasv_module, "core.postparse", natpasv_postparse_ev, NULL);
   pr_event_register(&natpasv_module, "core.restart", natpasv_restart_ev, NULL);
+  pr_event_register(
+    &natpasv_module, "core.session-reinit", natpasv_sess_reinit_ev, NULL);
   pr_event_register(&natpasv_module, "core.startup", natpasv_startup_ev, NULL);
   return 0;
 }
@@ -279,6 +264,8 @@ static conftable natpasv_conftab[] = {
 static cmdtable natpasv_cmdtab[] = {
   { CMD, C_PASV, G_NONE, natpasv_pasv, TRUE, FALSE, CL_MISC, NULL },
   { CMD, C_EPSV, G_NONE, natpasv_epsv, TRUE, FALSE, CL_MISC, NULL },
+  { PRE_CMD, C_USER, G_NONE, natpasv_login, FALSE, FALSE, 0, NULL },
+  { PRE_CMD, C_PASS, G_NONE, natpasv_login, FALSE, FALSE, 0, NULL },
   { PRE_CMD, C_PORT, G_NONE, natpasv_port, TRUE, FALSE, 0, NULL },
   { PRE_CMD, C_EPRT, G_NONE, natpasv_port, TRUE, FALSE, 0, NULL },
   { PRE_CMD, C_APPE, G_NONE, natpasv_transfer, TRUE, FALSE, 0, NULL },
@@ -307,7 +294,7 @@ __attribute__((visibility("default"))) module natpasv_module = {
   natpasv_cmdtab,
   NULL,
   natpasv_init,
-  natpasv_sess_init,
+  NULL,
   MOD_NATPASV_VERSION,
 
   NULL,

@@ -35,6 +35,7 @@
 /* What applies to this session. It is read at the first PASV or EPSV, because
  * until then mod_ifsession may change it. */
 static struct {
+  bool begun; /* log and table are open */
   bool known;
   bool engine;
   const struct natpasv_rule *rule;
@@ -428,17 +429,21 @@ modret_t *natpasv_failed(cmd_rec *cmd) {
   return PR_DECLINED(cmd);
 }
 
-bool natpasv_pasv_start(void) {
-  state.known = false;
-  if (!natpasv_config_may_engage(main_server->conf)) {
-    return false;
+modret_t *natpasv_login(cmd_rec *cmd) {
+  (void) cmd;
+
+  if (!state.begun) {
+    state.begun = true;
+    if (natpasv_config_may_engage(main_server->conf)) {
+      natpasv_log_start();
+      natpasv_shared_join();
+    }
   }
+  return PR_DECLINED(cmd);
+}
 
-  natpasv_log_start();
-
-  /* Opened here, because the first PASV may be in a chroot. */
-  natpasv_shared_join();
-  return true;
+void natpasv_pasv_host(void) {
+  state.begun = state.known = false;
 }
 
 void natpasv_pasv_stop(void) {

@@ -19,9 +19,12 @@
 
 #include "mod_natpasv.h"
 
-/* A session begins, or continues with another server after HOST; false
- * when nothing in the server can turn the engine on. */
-bool natpasv_pasv_start(void);
+/* USER or PASS: opens what is needed later, because the login may change the
+ * root directory, and not before the greeting, for which a client waits. */
+modret_t *natpasv_login(cmd_rec *cmd);
+
+/* HOST, which comes before the login: there is another server. */
+void natpasv_pasv_host(void);
 
 /* Closes its listener. */
 void natpasv_pasv_stop(void);
