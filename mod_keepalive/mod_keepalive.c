@@ -148,9 +148,7 @@ MODRET keepalive_log_err_any(cmd_rec *cmd) {
 static void sess_reinit_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
-
   keepalive_session_stop();
-  keepalive_session_start();
 }
 
 static void exit_ev(const void *event_data, void *user_data) {
@@ -237,20 +235,15 @@ static int keepalive_init(void) {
   pr_event_register(
     &keepalive_module, "core.module-unload", mod_unload_ev, NULL);
 #endif
+  pr_event_register(&keepalive_module, "core.exit", exit_ev, NULL);
   pr_event_register(&keepalive_module, "core.postparse", postparse_ev, NULL);
   pr_event_register(&keepalive_module, "core.restart", restart_ev, NULL);
+  pr_event_register(
+    &keepalive_module, "core.session-reinit", sess_reinit_ev, NULL);
   pr_event_register(&keepalive_module, "core.startup", startup_ev, NULL);
   keepalive_ftpdctl_start();
   keepalive_ticket_start();
 
-  return 0;
-}
-
-static int keepalive_sess_init(void) {
-  pr_event_register(
-    &keepalive_module, "core.session-reinit", sess_reinit_ev, NULL);
-  pr_event_register(&keepalive_module, "core.exit", exit_ev, NULL);
-  keepalive_session_start();
   return 0;
 }
 
@@ -292,7 +285,7 @@ module keepalive_module = { NULL, NULL,
   keepalive_init,
 
   /* Session initialization function */
-  keepalive_sess_init,
+  NULL,
 
   /* Module version */
   MOD_KEEPALIVE_VERSION,

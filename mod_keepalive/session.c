@@ -22,9 +22,9 @@
 #include "watch.h"
 
 static struct {
+  bool begun; /* with the first command */
   bool engine;
-  bool identified; /* owner is known */
-  bool settled;    /* the login has chosen the terms */
+  bool settled; /* the login has chosen the terms */
   uint64_t owner;
   struct keepalive_terms terms;
 } sess;
@@ -158,11 +158,20 @@ static void settle(void) {
   advise(terms);
 }
 
-/* Before the first command, because a session may change its root directory
- * later, and not before the greeting, for which a client waits. */
-static void identify(void) {
+/* At the first command, because a session may change its root directory later,
+ * and not before the greeting, for which a client waits. */
+static void begin(void) {
+  const int *engine =
+    get_param_ptr(main_server->conf, "KeepaliveEngine", FALSE);
   struct keepalive_table *table = keepalive_shared_table();
 
+  sess.begun = true;
+  sess.engine = engine != NULL && *engine;
+  if (!sess.engine) {
+    return;
+  }
+
+  keepalive_log_start();
   sess.owner = keepalive_table_owner((int) session.pid);
   if (table != NULL) {
     keepalive_table_inspect(table, 2);
@@ -170,9 +179,8 @@ static void identify(void) {
 }
 
 void keepalive_session_command(const cmd_rec *cmd) {
-  if (sess.engine && !sess.identified) {
-    sess.identified = true;
-    identify();
+  if (!sess.begun) {
+    begin();
   }
 
   if (sess.settled) {
@@ -193,16 +201,6 @@ void keepalive_session_command_end(const cmd_rec *cmd, bool well) {
   keepalive_transfer_command_end(cmd, well);
   if (!sess.settled && is_logged_in(cmd, well)) {
     settle();
-  }
-}
-
-void keepalive_session_start(void) {
-  const int *engine =
-    get_param_ptr(main_server->conf, "KeepaliveEngine", FALSE);
-
-  sess.engine = engine != NULL && *engine;
-  if (sess.engine) {
-    keepalive_log_start();
   }
 }
 

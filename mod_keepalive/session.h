@@ -14,9 +14,6 @@
 
 #include "mod_keepalive.h"
 
-/* Reads the configuration of the session's server, again after HOST. */
-void keepalive_session_start(void);
-
 /* Stops and restores everything that was started or changed. */
 void keepalive_session_stop(void);
 

@@ -50,7 +50,7 @@ sub measure {
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
 my (@none, @off, @on);
-for (1 .. 3) {
+for (1 .. 5) {
   push @none, measure([], '');
   push @off,  measure(['mod_keepalive'], "KeepaliveEngine off\n");
   push @on,   measure(['mod_keepalive'], "KeepaliveEngine on\nKeepaliveRule * interval 1s deadline 60s\n");
