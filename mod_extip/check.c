@@ -248,7 +248,7 @@ int extip_check_start(pr_ctrls_t *ctrl, const struct extip_plan *plan) {
   }
   if (pid < 0) {
     (void) pr_ctrls_add_response(
-      ctrl, "no process for the check: %s", strerror(errno));
+      ctrl, "cannot start the check: %s", strerror(errno));
     return PR_CTRLS_STATUS_OPERATION_DENIED;
   }
 

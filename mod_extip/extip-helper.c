@@ -150,7 +150,7 @@ static bool pay(void) {
 
     lines_lost = 0;
     extip_log(EXTIP_LOG_WARNING,
-      "%lu lines of the helper are lost: the daemon was busy", lost);
+      "%lu lines of the helper were lost: the daemon was busy", lost);
   }
   return lines_lost == 0;
 }
@@ -160,7 +160,7 @@ static bool pay(void) {
 static void say_not_written(struct helper *helper, int error) {
   if (!helper->file_said) {
     extip_log(EXTIP_LOG_WARNING,
-      "cannot write ExtIPTable '%s', so that the address will not survive a restart: %s",
+      "cannot write ExtIPTable '%s', so the address will not survive a restart: %s",
       helper->task->table, strerror(error));
   }
   helper->file_said = true;
@@ -224,7 +224,7 @@ static void open_file(struct helper *helper) {
   if (extip_file_start(
         &helper->file, helper->task->table, reason, sizeof(reason)) < 0) {
     extip_log(EXTIP_LOG_WARNING,
-      "ExtIPTable '%s' is not used, so that the address will not survive a restart: %s",
+      "ExtIPTable '%s' cannot be used, so the address will not survive a restart: %s",
       helper->task->table, reason);
     helper->file.fd = -1;
 
@@ -250,7 +250,7 @@ static void open_forwards_file(struct helper *helper) {
   helper->forwards_fd = extip_forward_file_open(path, reason, sizeof(reason));
   if (helper->forwards_fd < 0) {
     extip_log(EXTIP_LOG_WARNING,
-      "'%s' is not used, so that a new start cannot remove old forwards on the router: %s",
+      "'%s' cannot be used, so old forwards cannot be removed from the router after a restart: %s",
       path, reason);
   }
 }

@@ -35,7 +35,7 @@ int extip_forward_file_open(
   } else if (!S_ISREG(st.st_mode) || st.st_nlink != 1 ||
              st.st_uid != geteuid() || (st.st_mode & 0077) != 0) {
     snprintf(reason, reason_size,
-      "it is no file of mode 0600 that belongs to the user of the daemon");
+      "it is not a regular file of mode 0600 owned by the daemon's user");
   } else {
     return fd;
   }

@@ -111,7 +111,7 @@ const char *extip_natpmp_result_text(unsigned int result) {
     [EXTIP_NATPMP_NOT_AUTHORIZED] =
       "the router refuses: switch NAT-PMP on in its settings and allow this host to forward this port",
     [EXTIP_NATPMP_NETWORK_FAILURE] =
-      "the router has no public address: look whether its line is up, and whether it has a public address at all",
+      "the router has no public address: check that its line is up, and whether it ever gets a public address",
     [EXTIP_NATPMP_NO_RESOURCES] =
       "the router's table of forwards is full: delete some in its settings or lower max in ExtIPForward",
     [EXTIP_NATPMP_UNSUPP_OPCODE] =
@@ -122,5 +122,5 @@ const char *extip_natpmp_result_text(unsigned int result) {
     sizeof(texts) / sizeof(texts[0]) == EXTIP_NATPMP_RESULTS, "a text each");
   return result < EXTIP_NATPMP_RESULTS
            ? texts[result]
-           : "the router gave a result that NAT-PMP does not have: name pcp or upnp in ExtIPGateway";
+           : "the router returned a result that NAT-PMP does not define: name pcp or upnp in ExtIPGateway";
 }

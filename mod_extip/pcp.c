@@ -211,9 +211,9 @@ const char *extip_pcp_result_text(unsigned int result) {
     [EXTIP_PCP_MALFORMED_OPTION] =
       "the router does not understand an option of the request: name natpmp or upnp in ExtIPGateway",
     [EXTIP_PCP_NETWORK_FAILURE] =
-      "the router's own line does not work: look whether it is up",
+      "the router's own line does not work: check that it is up",
     [EXTIP_PCP_NO_RESOURCES] =
-      "the router has no room or no public address: delete forwards in its settings or lower max in ExtIPForward, and look whether it has a public address",
+      "the router has no room or no public address: delete forwards in its settings or lower max in ExtIPForward, and check that it has a public address",
     [EXTIP_PCP_UNSUPP_PROTOCOL] =
       "the router does not forward TCP by PCP: name natpmp or upnp in ExtIPGateway",
     [EXTIP_PCP_USER_EX_QUOTA] =
@@ -230,5 +230,5 @@ const char *extip_pcp_result_text(unsigned int result) {
     sizeof(texts) / sizeof(texts[0]) == EXTIP_PCP_RESULTS, "a text each");
   return result < EXTIP_PCP_RESULTS
            ? texts[result]
-           : "the router gave a result that PCP does not have: name natpmp or upnp in ExtIPGateway";
+           : "the router returned a result that PCP does not define: name natpmp or upnp in ExtIPGateway";
 }

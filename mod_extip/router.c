@@ -155,7 +155,7 @@ static void look_at_epoch(
   if (router->epoch.known && !extip_epoch_is_consistent(router->epoch.value,
                                epoch, now - router->epoch.at)) {
     extip_log(EXTIP_LOG_NOTICE,
-      "the router has started anew, or is another one: asking for all forwards again");
+      "the router has restarted or been replaced: requesting all forwards again");
     if (!extip_announced_epoch(&router->announced, epoch, now)) {
       extip_forward_again(router->forwarder, now);
       router->news.woken(router->news.user);
@@ -366,7 +366,7 @@ static void open_sockets(struct extip_router *router) {
   router->announce_fd = extip_announce_open(router->address);
   if (router->announce_fd < 0 && !router->said.deaf) {
     extip_log(EXTIP_LOG_NOTICE,
-      "announcements of the router are not heard: port %d: %s",
+      "cannot receive the router's announcements: port %d: %s",
       EXTIP_PCP_ANNOUNCE_PORT, strerror(errno));
   }
   router->said.deaf = router->announce_fd < 0;
@@ -475,7 +475,7 @@ static void write_file(
   router->written.protocol = summary->protocol;
   if (extip_forward_file_write(router->file, held, count) < 0) {
     extip_log(EXTIP_LOG_WARNING,
-      "cannot remember the forwards on the router, so that a new start may not be able to remove them: %s",
+      "cannot save the list of forwards, so they may remain on the router after a restart: %s",
       strerror(errno));
   }
 }

@@ -109,7 +109,7 @@ static bool start(struct extip_router_upnp *upnp) {
   upnp->child = extip_upnp_child_start(upnp->router);
   if (upnp->child == NULL) {
     if (!upnp->missing) {
-      extip_log(EXTIP_LOG_WARNING, "UPnP is not spoken: %s",
+      extip_log(EXTIP_LOG_WARNING, "UPnP is not available: %s",
         errno == ENOENT ? "this build has no program extip-upnp"
                         : strerror(errno));
     }

@@ -191,7 +191,7 @@ const char *extip_upnp_code_text(unsigned int code) {
     { 402,
       "the router does not understand the request: name pcp or natpmp in ExtIPGateway" },
     { EXTIP_UPNP_ACTION_FAILED,
-      "the router could not do it: look whether its line is up and whether it has a public address" },
+      "the router failed: check that its line is up and that it has a public address" },
     { 606,
       "the router refuses: allow this host to forward ports by UPnP in its settings" },
     { EXTIP_UPNP_NO_SUCH_ENTRY,
@@ -215,5 +215,5 @@ const char *extip_upnp_code_text(unsigned int code) {
       return texts[i].text;
     }
   }
-  return "the router gave an error that is not known here: name pcp or natpmp in ExtIPGateway";
+  return "the router returned an unknown error: name pcp or natpmp in ExtIPGateway";
 }

@@ -126,7 +126,7 @@ ok(Net::wait_for(sub { announced() eq '1.2.3.4' }, 5), '... is forgotten without
 @web = ExtIP::webs('9.9.9.9');
 chmod 0777, "$dir/state";
 restart();
-says(qr/ExtIPTable '\Q$table\E' is not used.*directory '\S+' \(owner 0, mode 0777\) is writable by others than root/,
+says(qr/ExtIPTable '\Q$table\E' cannot be used.*directory '\S+' \(owner 0, mode 0777\) is writable by others than root/,
   'a directory where others may write is refused');
 ok(ExtIP::known($server, '9.9.9.9'), '... but the address is found');
 is(announced(), '9.9.9.9', '... and announced');

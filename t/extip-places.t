@@ -40,7 +40,7 @@ sub through {
   return $path;
 }
 
-my $lost = qr/so that the address will not survive a restart/;
+my $lost = qr/so the address will not survive a restart/;
 
 # A library that stands before the C library's.
 sub preload {
