@@ -264,7 +264,7 @@ sub run {
   Janitor::watch($pid, $self->{keep} ? '/nowhere' : $self->{dir});
   my $up = Net::wait_for(sub {
     return 'dead' if waitpid($pid, 1) == $pid;    # WNOHANG
-    Net::wait_port($self->{bind}, $self->{port}, $self->{netns}, 0);
+    $self->listens;
   }, 15);
   if (!$up or $up eq 'dead') {
     my $said = $self->log;
@@ -272,6 +272,14 @@ sub run {
     die "proftpd did not start:\n$said";
   }
   return $self;
+}
+
+# Whether it does, without a connection, of which a session would be left.
+sub listens {
+  my ($self) = @_;
+  my $port = sprintf '%04X', $self->{port};
+  my %socket = map { ("socket:[$_]" => 1) } map { slurp("/proc/$self->{pid}/net/$_") =~ /^ *\d+: \w+:$port \S+ 0A \S+ \S+ \S+ +\d+ +\d+ (\d+) /mg } qw(tcp tcp6);
+  return grep { $socket{ readlink // '' } } glob "/proc/$self->{pid}/fd/*";
 }
 
 sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; return <$f> // '' }
