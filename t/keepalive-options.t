@@ -19,7 +19,8 @@ my $why = Server::unavailable();
 plan skip_all => $why if $why;
 
 # SO_KEEPALIVE, idle, between, count, user timeout.
-my $STOCK = '1 1234 77 5 0';
+my $OPTIONS = 'SocketOptions keepalive 1234:5:77';
+my $STOCK = SocketOf::stock($OPTIONS);
 my $PROBES = '1 100 100 9 0';
 
 my $server = Server->start(
@@ -29,7 +30,7 @@ my $server = Server->start(
     my $more = join '', map { Server::slurp("$self->{dir}/passwd") =~ s/^ftp:/$_:/r } qw(slow never);
     $self->write_file('passwd', Server::slurp("$self->{dir}/passwd") . $more, 0640);
     return Server::tls() . <<"EOC";
-SocketOptions keepalive 1234:5:77
+$OPTIONS
 TimeoutLinger 1
 KeepaliveEngine on
 LogFormat keepalive "%m %{note:mod_keepalive.method} %{note:mod_keepalive.sent}"
@@ -59,7 +60,7 @@ KeepaliveRule lan interval 20s method tcp
   ServerName other
   AuthOrder mod_auth_file.c
   AuthUserFile $self->{dir}/passwd
-  SocketOptions keepalive 1234:5:77
+  $OPTIONS
   KeepaliveEngine on
   KeepaliveRule * interval 50s method tcp
   TransferRate RETR 200
@@ -70,7 +71,7 @@ KeepaliveRule lan interval 20s method tcp
   ServerName off
   AuthOrder mod_auth_file.c
   AuthUserFile $self->{dir}/passwd
-  SocketOptions keepalive 1234:5:77
+  $OPTIONS
   TransferRate RETR 200
 </VirtualHost>
 <VirtualHost $self->{bind}>

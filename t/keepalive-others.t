@@ -19,7 +19,8 @@ use Time::HiRes qw(sleep time);
 my $why = Server::unavailable() || NatLab::unavailable();
 plan skip_all => $why if $why;
 
-my $STOCK = '1 1234 77 5 0';
+my $OPTIONS = 'SocketOptions keepalive 1234:5:77';
+my $STOCK = SocketOf::stock($OPTIONS);
 my $lab = NatLab->new(forget => 4, ports => '2101-2110, 60000-60099');
 
 sub report { my ($server) = @_; return $server->ctl_json('keepalive', 'status') }
@@ -39,7 +40,7 @@ SKIP: {
         return <<"EOC";
 KeepaliveEngine on
 KeepaliveRule * interval 5s deadline 20s
-SocketOptions keepalive 1234:5:77
+$OPTIONS
 SFTPEngine on
 SFTPHostKey $self->{dir}/hostkey
 SFTPAuthMethods password
@@ -76,7 +77,7 @@ EOC
 
 SKIP: {
   skip 'mod_proxy (Debian package proftpd-mod-proxy) is missing', 16 unless Server::has_module('mod_proxy');
-  my $back = $lab->server(modules => [], port => 2110, config => "TransferRate RETR 10\nSocketOptions keepalive 1234:5:77\n");
+  my $back = $lab->server(modules => [], port => 2110, config => "TransferRate RETR 10\n$OPTIONS\n");
   $back->file('slow', size => 100_000);
 
   for my $order ([qw(mod_proxy mod_keepalive)], [qw(mod_keepalive mod_proxy)]) {
@@ -92,7 +93,7 @@ KeepaliveEngine on
 KeepaliveRule * interval 1s
 MasqueradeAddress @{[$lab->external]}
 PassivePorts 60000 60099
-SocketOptions keepalive 1234:5:77
+$OPTIONS
 ProxyEngine on
 ProxyRole reverse
 ProxyTables $self->{dir}/proxy

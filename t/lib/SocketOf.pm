@@ -5,8 +5,10 @@ package SocketOf;
 
 use strict;
 use warnings;
+use Client;
 use IO::Handle;
 use Net;
+use Server;
 use Socket qw(SOL_SOCKET SO_KEEPALIVE IPPROTO_TCP unpack_sockaddr_in);
 
 # The same numbers on every architecture.
@@ -43,6 +45,14 @@ sub options {
   my ($socket) = @_;
   my @wanted = ([SOL_SOCKET, SO_KEEPALIVE], map { [IPPROTO_TCP, $_] } TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT);
   return join ' ', map { unpack 'i', getsockopt($socket, $_->[0], $_->[1]) } @wanted;
+}
+
+# What ProFTPD without us makes of a SocketOptions; 1.3.7 leaves it to the kernel.
+sub stock {
+  my ($line) = @_;
+  my $server = Server->start(config => "$line\n");
+  my $client = Client->connect($server->bind, $server->port)->login;
+  return options(control($client->{socket}->sockport, $server->children));
 }
 
 1;
