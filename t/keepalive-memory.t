@@ -21,7 +21,7 @@ my $why = Server::unavailable();
 plan skip_all => $why if $why;
 plan skip_all => 'memory is not the module\'s own under the sanitizers' if $ENV{SANITIZE};
 
-my $SESSIONS = 12;
+my $SESSIONS = 6;
 
 # What has been written to. Pages of program files are shared by all that run them.
 sub private_bytes {
