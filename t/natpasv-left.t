@@ -135,7 +135,9 @@ sub fetch {
   $client->send('QUIT');
   sleep 0.3;
   like(fetch($client), qr/^150 /, 'so is one that says QUIT and then connects');
-  is(($client->reply)[0], 221, '... and has its answer');
+  my ($code) = $client->reply;
+  ($code) = $client->reply if $code == 426;    # 1.3.10 says first that QUIT ended the transfer
+  is($code, 221, '... and has its answer');
 }
 for my $tls (0, 1) {
   my $client = waiting_client(tls => $tls);
