@@ -179,6 +179,7 @@ EOC
 #   @port, @eprt         an active data connection; [address] to be told
 #   @accept              ... comes
 #   @replies             all that are still to come: 1.3.8 has one more than 1.3.9
+#   @rest                of the transfer, if the server has begun one
 #   @login [name], @auth, @clear, @gone
 # Returns what was seen, a list for each step.
 package Walk {
@@ -258,6 +259,14 @@ package Walk {
       1 while sysread $data, $bytes, 1 << 20, length $bytes;
       $self->saw(1, join '', sort split /(?<=\n)/, $bytes) if $word eq '@read';
       close delete $self->{data};
+    } elsif ($word eq '@rest') {
+      return if $self->{seen}[-2][-1] !~ /^150 /;
+      shutdown $data, 1;
+      my $bytes = '';
+      1 while sysread $data, $bytes, 1 << 20, length $bytes;
+      close delete $self->{data};
+      $self->saw(1, $bytes);
+      $self->saw($client->reply);
     } elsif ($word eq '@write') {
       local $SIG{PIPE} = 'IGNORE';
       syswrite $data, "$rest\n";
@@ -378,8 +387,9 @@ my @protocol = (
       ["$what over PASV", {}, @login, 'PASV', '@connect', $what, @write, '@reply', 'PASV', 'SIZE upload'],
       ["$what over EPSV, called before the client comes", {}, @login, 'EPSV', "\@send $what", '@connect', '@reply', @write, '@reply'] }
     'LIST', 'NLST', 'MLSD', 'RETR hello', 'STOR upload', 'APPE upload'),
-  ['a file that is not there', {}, @login, 'PASV', '@connect', 'RETR nothing', 'RETR hello', 'PASV', @get],
-  ['a file that cannot be stored', {}, @login, 'PASV', '@connect', 'STOR nothing/x', 'STOR upload', 'PASV', @get],
+  # Up to 1.3.7f the data connection stays for the next transfer, later ones close it.
+  ['a file that is not there', {}, @login, 'PASV', '@connect', 'RETR nothing', 'RETR hello', '@rest', 'PASV', @get],
+  ['a file that cannot be stored', {}, @login, 'PASV', '@connect', 'STOR nothing/x', 'STOR upload', '@rest', 'PASV', @get],
   ['a transfer without PASV', {}, @login, 'RETR nothing'],
   ['one PASV, two transfers', {}, @login, 'PASV', @get, 'NOOP'],
   ['PASV while the last data connection closes', {}, @login, 'PASV', '@connect', 'RETR hello', '@send PASV', '@read', '@reply', '@reply', @get],
@@ -402,7 +412,7 @@ my @hosts = (
   ['an address that is not local', { host => 'vip', from => 'public' }, @login, 'PASV', @get, 'EPSV', @get],
   ['<Limit PASV> DenyAll', { host => 'nopasv' }, 'PASV', @login, 'PASV', 'PASV x', 'EPSV', 'PASV', @get, 'EPSV ALL', 'PASV'],
   ['<Limit EPSV> DenyAll', { host => 'noepsv' }, 'EPSV', @login, 'EPSV', 'EPSV 9', 'EPSV x', 'EPSV ALL', 'PASV', 'EPSV 1', @get],
-  ['<Limit STOR> DenyAll', { host => 'noepsv' }, @login, 'PASV', '@connect', 'STOR upload', 'RETR hello', 'PASV', @get],
+  ['<Limit STOR> DenyAll', { host => 'noepsv' }, @login, 'PASV', '@connect', 'STOR upload', 'RETR hello', '@rest', 'PASV', @get],
   ['<Limit PASV EPSV> of <Anonymous>', { host => 'anon' }, '@login anonymous', 'PASV', 'EPSV', 'EPSV ALL'],
   ['... which others are not subject to', { host => 'anon' }, '@login other', 'PASV', 'EPSV'],
   ['<Limit PASV> DenyClass', { host => 'class', from => 'partner' }, @login, 'PASV', 'EPSV', @get],
