@@ -395,7 +395,7 @@ my @protocol = (
   ['PASV while the last data connection closes', {}, @login, 'PASV', '@connect', 'RETR hello', '@send PASV', '@read', '@reply', '@reply', @get],
   ['PASV while an upload runs', {}, @login, 'PASV', '@connect', 'STOR upload', '@send PASV', '@write x', '@reply', '@write y', '@close', '@reply', 'PASV', @get],
   ['EPSV while an upload runs', {}, @login, 'PASV', '@connect', 'STOR upload', '@send EPSV', '@write x', '@reply', '@write y', '@close', '@reply', 'EPSV', @get],
-  ['ABOR of an upload, PASV', {}, @login, 'PASV', '@connect', 'STOR upload', '@send ABOR', '@write x', '@close', '@reply', '@reply', 'PASV', @get],
+  ['ABOR of an upload, PASV', {}, @login, 'PASV', '@connect', 'STOR upload', '@send ABOR', '@write x', '@close', '@reply', '@reply', '@replies', 'PASV', @get],
   ['pipelined', {}, @login, '@pipe PASV;PASV;NOOP;EPSV;EPSV 9;EPSV', @get],
   ['the client leaves a data connection at once', {}, @login, 'PASV', '@connect', '@close', 'LIST', '@reply', 'PASV', @get],
   ['REST', {}, @login, 'REST 6', 'PASV', @get, 'PASV', 'REST 6', @get, 'EPSV', @get],
