@@ -477,12 +477,23 @@ for (@walkers) {
   $seen{$listening}{$variant} = decode_json(do { local $/; <$out> } || '{}');
 }
 
+# Where another session has the only port, stock ProFTPD takes one from outside.
+# 1.3.7a listens on the same one once more (its issue 1171): of three sessions
+# with two ports, two are told the same.
+sub other_port {
+  my $server = Server->start(config => "PassivePorts 9000 9001\n");
+  my @clients = map { Client->connect($server->bind, $server->port)->login } 1 .. 3;
+  my %told = map { (($_->pasv)[1] => 1) } @clients;
+  return keys %told < @clients ? 'one' : 'any';
+}
+my $other_port = other_port();
+
 # What is meant to differ: on which servers, in which sequences, the line of stock
 # ProFTPD and ours, why, and in which variants. It has to, on each of them.
 my @intended = (
   ['tight wildcard', qr/^MasqueradeAddress, local client$/, qr/227\W.*\(192,0,2,1,/, qr/227\W.*\(127,0,0,2,/,
     'with a rule, a client of the local network is told the local address', 'pool'],
-  ['tight', qr/^the only port/, qr/^227 .*,any\)/, qr/^425 .*no free port in pool '[\w-]+' \(2 of 2 in use, 1 of them by other programs\)$/,
+  ['tight', qr/^the only port/, qr/^227 .*,$other_port\)/, qr/^425 .*no free port in pool '[\w-]+' \(2 of 2 in use, 1 of them by other programs\)$/,
     'no port outside the pool, but 425 and the cause'],
   ['tight', qr/^the only port/, qr/^PASV\|227\|/, qr/^PASV\|425\|.*no free port/, '... also in the log'],
   $six ? ['tight wildcard', qr/./, qr/227\W.*\(5,/, qr/227\W.*\(0,0,0,0,/,
