@@ -327,6 +327,13 @@ static void begin(const cmd_rec *cmd) {
 void keepalive_transfer_command(const cmd_rec *cmd) {
   keepalive_control_command(cmd, xfer.cmd != NULL);
 
+  /* ProFTPD 1.3.7 answers ABOR after it has waited for the client to close the
+   * data connection. A 226 that was started then would be one of a failure. */
+  if (xfer.cmd != NULL && xfer.payload == KEEPALIVE_REPLY &&
+      strcmp(cmd->argv[0], C_ABOR) == 0) {
+    xfer.payload = KEEPALIVE_NONE;
+  }
+
   /* A command within a transfer does not end or replace its keepalives. */
   if (xfer.terms != NULL && xfer.cmd == NULL && is_transfer(cmd)) {
     begin(cmd);
