@@ -173,6 +173,15 @@ sub transfer {
 sub retr { my ($self, $name, %opt) = @_; return $self->transfer("RETR $name", %opt) }
 sub stor { my ($self, $name, $text, %opt) = @_; return $self->transfer("STOR $name", send => $text, %opt) }
 
+# Aborts the transfer that is under way on this data connection: the codes of
+# both replies, in their order.
+sub abort {
+  my ($self, $data) = @_;
+  my ($code) = $self->cmd('ABOR');
+  CORE::close $data;
+  return join ' ', map { $_ // 'none' } $code, ($self->reply)[0];
+}
+
 sub quit {
   my ($self) = @_;
   my @reply = $self->cmd('QUIT');

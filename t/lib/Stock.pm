@@ -1,0 +1,40 @@
+package Stock;
+
+# What ProFTPD without our modules does where its releases differ.
+
+use strict;
+use warnings;
+use Client;
+use Server;
+use Socket qw(SOL_SOCKET SO_LINGER);
+
+# A plain download that is under way: the client, the data connection, and the
+# server, which lives as long as this is held.
+sub download {
+  my $server = Server->start(config => "TransferRate RETR 200\nTimeoutLinger 1\n");
+  $server->file('big', size => 3_000_000);
+  my $client = Client->connect($server->bind, $server->port)->login;
+  $client->cmd('TYPE I');
+  my $data = $client->data($client->pasv);
+  my ($code, $text) = $client->cmd('RETR big');
+  die "RETR: $text" unless $code == 150;
+  return ($client, $data, $server);
+}
+
+# The codes of the replies when it is aborted: up to 1.3.7 the one to ABOR comes
+# before the one to the transfer.
+sub abort {
+  my ($client, $data, $server) = download();
+  return $client->abort($data);
+}
+
+# The code of the reply when the client resets the data connection: up to 1.3.7
+# it is 450, then 426.
+sub reset {
+  my ($client, $data, $server) = download();
+  setsockopt $data, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+  close $data;
+  return ($client->reply)[0];
+}
+
+1;
