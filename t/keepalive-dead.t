@@ -21,6 +21,11 @@ my %port = (dead => 2101, stall => 2102);
 my %ports = (dead => '60000 60099', stall => '60100 60199');
 my $lab = NatLab->new(ports => '2101-2102, 60000-60199');
 
+# A listing that is not read is not to fit into the sockets, and yet have few
+# files: at the end of a session ProFTPD 1.3.7 forgets each that it has listed,
+# which takes seconds of processor time for 12,000.
+$lab->must($_ => 'sysctl', '-qw', 'net.ipv4.tcp_rmem=4096 65536 65536', 'net.ipv4.tcp_wmem=4096 65536 65536') for qw(server client);
+
 sub server {
   my ($name, $config) = @_;
   my $server = $lab->server(
@@ -37,8 +42,8 @@ EOC
   );
   $server->file('big', size => 300_000_000);
   mkdir $server->home . '/many';
-  for my $number (1 .. 12_000) {
-    open my $file, '>', sprintf '%s/many/%s%05d', $server->home, 'n' x 100, $number;
+  for my $number (1 .. 2000) {
+    open my $file, '>', sprintf '%s/many/%s%05d', $server->home, 'n' x 250, $number;
   }
   return $server;
 }

@@ -45,8 +45,8 @@ $server->file('text', text => "a line of text\n" x 40_000);
 $server->file('empty');
 $server->file('quick', text => 'quick');
 mkdir $server->home . '/many';
-for my $number (1 .. 6000) {
-  open my $file, '>', sprintf '%s/many/%s%05d', $server->home, 'n' x 100, $number;
+for my $number (1 .. 2000) {
+  open my $file, '>', sprintf '%s/many/%s%05d', $server->home, 'n' x 250, $number;
 }
 
 sub session {
@@ -72,9 +72,11 @@ sub open_transfer {
 # Waits for the first keepalive, which opens the reply.
 sub opened { my ($c) = @_; $c->heard(qr/^226-/m) or die 'no keepalive'; return }
 
+# Slow from the first byte on: before that the server collects a listing, during
+# which it sends nothing.
 sub read_all {
   my ($data, $slow) = @_;
-  my $bytes = 0;
+  my $bytes = sysread($data, my $first, 1) || 0;
   my $end = time + ($slow // 0);
   while (1) {
     sleep 0.1 if time < $end;
