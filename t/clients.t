@@ -6,6 +6,7 @@ use warnings;
 use File::Temp qw(tempdir);
 use NatLab;
 use Server;
+use Stock;
 use Test::More;
 
 if (my $reason = NatLab::unavailable() // Server::unavailable()) {
@@ -96,6 +97,9 @@ my %client = (
 );
 
 # Net::FTP speaks EPSV only over IPv6.
+# Net::FTP has no session ticket for its data connections.
+my $crashes = Stock::crashes_without_ticket()
+  ? "mod_tls of this release crashes at an upload by TLS 1.2 without a session ticket, also without our modules (ProFTPD's issue 1063)" : '';
 my @cases = map { my $name = $_; map { my $tls = $_; map { [$name, $tls, $_] } $name eq 'Net::FTP' ? (0) : (0, 1) } 0, 1 }
   sort keys %client;
 
@@ -114,9 +118,13 @@ for (@running) {
   my $said = do { local $/; readline $out } // '';
   close $out;
   my $title = sprintf '%s, %s, %s', $name, $tls ? 'FTPS' : 'FTP', $epsv ? 'EPSV' : 'PASV';
-  is($? >> 8, 0, "$title: ends well") or diag $said;
+  my $status = $? >> 8;
   ok(Server::slurp("$dir/$file") eq $bytes, "$title: downloads what is there");
-  ok(Server::slurp($server->home . "/$file") eq $bytes, "$title: uploads what it has");
+  SKIP: {
+    skip $crashes, 2 if $crashes and $name eq 'Net::FTP' and $tls;
+    ok(Server::slurp($server->home . "/$file") eq $bytes, "$title: uploads what it has");
+    is($status, 0, "$title: ends well") or diag $said;
+  }
 }
 
 my @replies = grep { /^(PASV|EPSV) 22[79]/ } split /\n/, Server::slurp("$server->{dir}/commands");

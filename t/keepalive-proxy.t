@@ -14,6 +14,7 @@ use POSIX ();
 use RealClients;
 use Seed;
 use Server;
+use Stock;
 use Test::More;
 
 my $why = Server::unavailable();
@@ -70,6 +71,11 @@ my @paths = (
 # cut.
 my %few = map { $_ => 1 } $ENV{SANITIZE} ? 'curl' : qw(curl ftplib);
 
+# These have no session ticket for their data connections.
+my %ticketless = map { $_ => 1 } 'ftplib', 'Net::FTP';
+my $crashes = Stock::crashes_without_ticket()
+  ? "mod_tls of this release crashes at an upload by TLS 1.2 without a session ticket, also without our modules (ProFTPD's issue 1063)" : '';
+
 my (@jobs, @expected);
 for my $path (@paths) {
   my ($method, $tls, $well) = @$path;
@@ -78,6 +84,11 @@ for my $path (@paths) {
     next if RealClients::unavailable($name) or ($tls and !$client->{tls});
     next if !$few{$name} and (!$well or !$ENV{LONG});
     for my $way ('get', $client->{put} ? 'put' : ()) {
+      my $what = "$name, " . ($tls ? "TLS $tls" : 'plain FTP') . ", $way, method $method";
+      if ($crashes and $well and $way eq 'put' and $tls eq '1.2' and $ticketless{$name}) {
+        SKIP: { skip "$what: $crashes", 1 }
+        next;
+      }
       my $job = join '-', $name =~ s/\W+/_/gr, $method, $tls || 'plain', $way;
       my $jobdir = "$dir/$job";
       make_path($jobdir);
@@ -89,7 +100,7 @@ for my $path (@paths) {
       push @jobs, [$job, undef, $jobdir, RealClients::script($name, host => '127.0.0.1', port => $front{$method},
         tls => $tls ? 1 : 0, tls_max => $tls eq '1.2' ? '1.2' : undef, $way => \@files), $well ? () : 20];
       push @expected, {
-        job => $job, well => $well, what => "$name, " . ($tls ? "TLS $tls" : 'plain FTP') . ", $way, method $method",
+        job => $job, well => $well, what => $what,
         files => [map { $way eq 'get' ? "$jobdir/$_" : $server{$method}->home . "/$_" } @files],
       };
     }

@@ -37,4 +37,22 @@ sub reset {
   return ($client->reply)[0];
 }
 
+# Whether mod_tls crashes at an upload by TLS 1.2 whose client has no session
+# ticket, as that of 1.3.7a does (ProFTPD's issue 1063).
+sub crashes_without_ticket {
+  my $server = Server->start(modules => ['mod_tls'], config => Server::tls());
+  my $client = Client->connect($server->bind, $server->port)->auth_tls(SSL_version => 'TLSv1_2')->login;
+  my $data = $client->data($client->pasv);
+  my ($code, $text) = $client->cmd('STOR new');
+  die "STOR: $text" unless $code == 150;
+  if (IO::Socket::SSL->start_SSL($data, SSL_verify_mode => 0, SSL_version => 'TLSv1_2')) {
+    close $data;
+    ($code, $text) = $client->reply;
+    die "STOR: $text" unless $code == 226;
+    return 0;
+  }
+  $client->reply;
+  return Net::wait_for(sub { $server->log =~ /terminating \(signal 11\)/ }, 5) || die $server->log;
+}
+
 1;
