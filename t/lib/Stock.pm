@@ -7,6 +7,7 @@ use warnings;
 use Client;
 use Server;
 use Socket qw(SOL_SOCKET SO_LINGER);
+use Time::HiRes qw(sleep);
 
 # A plain download that is under way: the client, the data connection, and the
 # server, which lives as long as this is held.
@@ -35,6 +36,26 @@ sub reset {
   setsockopt $data, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
   close $data;
   return ($client->reply)[0];
+}
+
+# Whether a command is answered while an upload runs. That of 1.3.10rc5 looks for
+# ABOR and QUIT then and leaves others unread: their reply comes after the
+# transfer's.
+sub answers_while_storing {
+  my $server = Server->start;
+  my $client = Client->connect($server->bind, $server->port)->login;
+  my $data = $client->data($client->pasv);
+  my ($code, $text) = $client->cmd('STOR new');
+  die "STOR: $text" unless $code == 150;
+  $client->send('PASV');
+  sleep 0.1;
+  syswrite $data, "x\n";    # commands are looked for before each read
+  sleep 0.1;
+  close $data;
+  my $codes = join ' ', map { ($client->reply)[0] // 'none' } 1, 2;
+  return 1 if $codes eq '450 226';
+  return 0 if $codes eq '226 227';
+  die "PASV while an upload runs: $codes";
 }
 
 # Whether mod_tls crashes at an upload by TLS 1.2 whose client has no session
