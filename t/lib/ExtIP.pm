@@ -110,10 +110,12 @@ sub config {
 my $running;
 sub server {
   my ($sources, $config, %opt) = @_;
+  # The server remembered here does not keep web servers alive.
+  my @uris = map { ref $_ ? $_->uri : $_ } @$sources;
   $running->stop if $running;
   return $running = Server->start(
     bind => $bind, port => 2121, modules => ['mod_extip'],
-    config => sub { config($_[0], @$sources) . (ref $config ? $config->($_[0]) : $config // '') }, %opt,
+    config => sub { config($_[0], @uris) . (ref $config ? $config->($_[0]) : $config // '') }, %opt,
   );
 }
 
