@@ -121,7 +121,7 @@ for my $order ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0])
   my @left = map { Server::slurp("/proc/$_/cmdline") =~ tr/\0/ /r } $server->children;
   is(scalar @left, 1, 'one helper and no other process is left') or diag join "\n", @left;
   my $after = $server->belongings;
-  is($after->{$_}, $before->{$_}, "no $_ accumulate in the daemon") for sort keys %$before;
+  cmp_ok($after->{$_}, '<=', $before->{$_}, "no $_ accumulate in the daemon") for sort keys %$before;
   my ($address, $port) = Client->connect('127.0.0.1', $server->port)->login->pasv;
   is($address, '203.0.113.9', 'PASV announces the discovered address after the reloads');
 }
