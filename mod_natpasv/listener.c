@@ -18,7 +18,6 @@
 /* A listener that is open; lives as long as its connection's pool. */
 struct watch {
   conn_t *conn;
-  pool *pool;
   natpasv_closed closed;
   uint64_t opened_ms;
   bool given_up;
@@ -30,9 +29,9 @@ struct watch {
 /* The one opened last, while it is open. */
 static struct watch *current = NULL;
 
-/* A socket with all its options that is not bound yet, created in advance for
- * the next PASV. */
-static conn_t *spare = NULL;
+/* A socket with its options that is not bound yet, for the next PASV. No
+ * conn_t: see watch_conn(). */
+static struct { int fd, family; } spare = { .fd = -1 };
 
 static const struct natpasv_guard *guard = NULL;
 
@@ -75,45 +74,49 @@ static enum natpasv_end judge(const struct watch *watch) {
                                          : NATPASV_NOT_REACHED;
 }
 
-static void before_close(void *data) {
-  struct watch *watch = data;
+/* As ProFTPD's own cleanup of a connection does, which finds nothing left. */
+static void close_socket(conn_t *conn) {
+  if (conn->instrm != NULL) {
+    (void) pr_netio_close(conn->instrm);
+    conn->instrm = NULL;
+  }
+  (void) close(conn->listen_fd);
+  conn->listen_fd = -1;
+}
 
-  if (watch->conn->mode == CM_ERROR) {
+static void end(void *data) {
+  struct watch *watch = data;
+  conn_t *conn = watch->conn;
+
+  if (conn->mode == CM_ERROR) {
     watch->how.given_up = watch->given_up;
   }
   watch->how.end = judge(watch);
   if (watch->how.end == NATPASV_NOT_REACHED) {
-    watch->how.listened = pr_netaddr_dup(watch->pool, watch->conn->local_addr);
+    watch->how.listened = conn->local_addr;
   }
-  watch->how.awaited = watch->conn->mode != CM_LISTEN;
+  watch->how.awaited = conn->mode != CM_LISTEN;
   watch->how.dropped = dropped_by(watch);
-}
 
-static void after_close(void *data) {
-  struct watch *watch = data;
-
+  /* Before others may have the port. */
+  close_socket(conn);
   if (current == watch) {
     current = NULL;
   }
   watch->closed(&watch->how);
 }
 
-/* A pool runs its cleanups, the latest first, and then destroys its subpools.
- * So the connection's own cleanup, which closes the socket, runs between these
- * two. */
+/* In the connection's pool and not in one of its own: a pool that lives during
+ * a transfer may get any free block from ProFTPD, also one of 64 KB, which the
+ * transfer then has to ask for again. */
 static void watch_conn(conn_t *conn, unsigned int port, natpasv_closed closed) {
-  pool *inner = make_sub_pool(conn->pool);
-  struct watch *watch;
+  struct watch *watch = pcalloc(conn->pool, sizeof(struct watch));
 
-  pr_pool_tag(inner, MOD_NATPASV_VERSION " listener");
-  watch = pcalloc(inner, sizeof(struct watch));
   watch->conn = conn;
-  watch->pool = inner;
   watch->closed = closed;
   watch->opened_ms = natpasv_now_ms();
   watch->how.port = port;
-  register_cleanup2(inner, watch, after_close);
-  register_cleanup2(conn->pool, watch, before_close);
+  register_cleanup2(conn->pool, watch, end);
   current = watch;
 }
 
@@ -176,18 +179,50 @@ static void set_guard(int fd) {
   }
 }
 
+static int make_socket(int family) {
+  int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+
+  if (fd >= 0) {
+    set_options(fd, family);
+    set_guard(fd);
+  }
+  return fd;
+}
+
+static void drop_spare(void) {
+  if (spare.fd >= 0) {
+    (void) close(spare.fd);
+    spare.fd = -1;
+  }
+}
+
+static int take_socket(int family) {
+  int fd;
+
+  if (spare.family != family) {
+    drop_spare();
+  }
+  fd = spare.fd;
+  spare.fd = -1;
+  return fd >= 0 ? fd : make_socket(family);
+}
+
+void natpasv_listener_prepare(const pr_netaddr_t *addr) {
+  if (spare.fd < 0) {
+    spare.family = pr_netaddr_get_family(addr);
+    spare.fd = make_socket(spare.family);
+  }
+}
+
 /* pr_inet_create_conn() would do all this, but binds at once, and logs advice
  * about ServerType and inetd whenever a port is in use. */
 static conn_t *make_conn(const pr_netaddr_t *addr) {
-  int family = pr_netaddr_get_family(addr);
-  int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+  int fd = take_socket(pr_netaddr_get_family(addr));
   conn_t *conn;
 
   if (fd < 0) {
     return NULL;
   }
-  set_options(fd, family);
-  set_guard(fd);
 
   conn = pr_inet_create_conn(session.pool, fd, addr, INPORT_ANY, FALSE);
   if (conn == NULL) {
@@ -202,24 +237,6 @@ static conn_t *make_conn(const pr_netaddr_t *addr) {
   pr_inet_set_proto_opts(
     conn->pool, conn, main_server->tcp_mss_len, 0, IPTOS_THROUGHPUT, 1);
   return conn;
-}
-
-static conn_t *take_conn(const pr_netaddr_t *addr) {
-  conn_t *conn = spare;
-
-  spare = NULL;
-  if (conn != NULL &&
-      pr_netaddr_get_family(conn->local_addr) != pr_netaddr_get_family(addr)) {
-    pr_inet_close(conn->pool, conn);
-    conn = NULL;
-  }
-  return conn != NULL ? conn : make_conn(addr);
-}
-
-void natpasv_listener_prepare(const pr_netaddr_t *addr) {
-  if (spare == NULL) {
-    spare = make_conn(addr);
-  }
 }
 
 static int close_failed(conn_t *conn, int xerrno) {
@@ -256,7 +273,7 @@ static int listen_conn(conn_t *conn) {
 
 conn_t *natpasv_listener_open(
   const pr_netaddr_t *addr, unsigned int port, natpasv_closed closed) {
-  conn_t *conn = take_conn(addr);
+  conn_t *conn = make_conn(addr);
 
   if (conn == NULL || bind_conn(conn, addr, port) < 0 ||
       listen_conn(conn) < 0) {
@@ -336,7 +353,7 @@ void natpasv_listener_drop(conn_t **conn) {
 void natpasv_listener_guard(const struct natpasv_guard *which) {
   guard = which;
   compares = which->closed && which->opens;
-  natpasv_listener_drop(&spare);
+  drop_spare();
 }
 
 void natpasv_listener_close(void) {
