@@ -215,8 +215,9 @@ bool natpasv_from_admits_others(
   return whence == NATPASV_FROM_ANY || whence == NATPASV_FROM_CLASS;
 }
 
-void natpasv_from_guard(
-  pool *p, const struct natpasv_from *from, struct natpasv_guard *guard) {
+const struct natpasv_guard *natpasv_from_guard(
+  pool *p, const struct natpasv_from *from) {
+  struct natpasv_guard *guard = pcalloc(p, sizeof(*guard));
   struct natpasv_from stock;
   char reason[NATPASV_REASON_SIZE];
 
@@ -225,7 +226,6 @@ void natpasv_from_guard(
     from = &stock;
   }
 
-  memset(guard, 0, sizeof(*guard));
   guard->closed = from->whence != NATPASV_FROM_ANY;
   guard->opens = from->whence == NATPASV_FROM_AUTO;
   add_client(&guard->filter, from->bits);
@@ -238,4 +238,5 @@ void natpasv_from_guard(
       reason);
     guard->closed = false;
   }
+  return guard;
 }

@@ -58,7 +58,7 @@ int natpasv_from_class(pool *p, const char *name, struct natpasv_filter *filter,
 bool natpasv_from_admits_others(const struct natpasv_from *from, xaset_t *conf);
 
 /* What this means for the client of this session. */
-void natpasv_from_guard(
-  pool *p, const struct natpasv_from *from, struct natpasv_guard *guard);
+const struct natpasv_guard *natpasv_from_guard(
+  pool *p, const struct natpasv_from *from);
 
 #endif

@@ -166,18 +166,6 @@ MODRET natpasv_ports(cmd_rec *cmd) {
 /* Event handlers
  */
 
-static void natpasv_exit_ev(const void *event_data, void *user_data) {
-  (void) event_data;
-  (void) user_data;
-  natpasv_pasv_stop();
-}
-
-static void natpasv_sess_reinit_ev(const void *event_data, void *user_data) {
-  (void) event_data;
-  (void) user_data;
-  natpasv_pasv_host();
-}
-
 static void natpasv_postparse_ev(const void *event_data, void *user_data) {
   (void) event_data;
   (void) user_data;
@@ -237,12 +225,9 @@ static int natpasv_init(void) {
   pr_event_register(
     &natpasv_module, "core.module-unload", natpasv_mod_unload_ev, NULL);
 #endif
-  pr_event_register(&natpasv_module, "core.exit", natpasv_exit_ev, NULL);
   pr_event_register(
     &natpasv_module, "core.postparse", natpasv_postparse_ev, NULL);
   pr_event_register(&natpasv_module, "core.restart", natpasv_restart_ev, NULL);
-  pr_event_register(
-    &natpasv_module, "core.session-reinit", natpasv_sess_reinit_ev, NULL);
   pr_event_register(&natpasv_module, "core.startup", natpasv_startup_ev, NULL);
   return 0;
 }

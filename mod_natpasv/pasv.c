@@ -41,7 +41,6 @@ static struct {
   const struct natpasv_rule *rule;
   struct natpasv_terms terms;
   bool forwarded; /* the ports are limited to those that a router forwards */
-  struct natpasv_guard guard;
   struct natpasv_active active;
   bool awaits_active;      /* the command for a transfer */
   uint64_t epsv_waited_ms; /* when it had waited for a port in vain */
@@ -147,8 +146,7 @@ static void choose_terms(void) {
   }
 
   state.active = (struct natpasv_active){ state.rule->active, terms->row };
-  natpasv_from_guard(session.pool, &state.rule->from, &state.guard);
-  natpasv_listener_guard(&state.guard);
+  natpasv_listener_guard(natpasv_from_guard(session.pool, &state.rule->from));
 
   pr_trace_msg(NATPASV_TRACE, 8, "class '%s': rule '%s', pool '%s', wait %u s",
     class != NULL ? class : "",
@@ -429,24 +427,32 @@ modret_t *natpasv_failed(cmd_rec *cmd) {
   return PR_DECLINED(cmd);
 }
 
+/* HOST, which comes before the login: there is another server. */
+static void sess_reinit_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+  state.begun = state.known = false;
+}
+
+static void exit_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+  natpasv_grant_stop(&state.terms);
+  natpasv_listener_close();
+}
+
 modret_t *natpasv_login(cmd_rec *cmd) {
   (void) cmd;
 
   if (!state.begun) {
     state.begun = true;
+    pr_event_register(&natpasv_module, "core.exit", exit_ev, NULL);
+    pr_event_register(
+      &natpasv_module, "core.session-reinit", sess_reinit_ev, NULL);
     if (natpasv_config_may_engage(main_server->conf)) {
       natpasv_log_start();
       natpasv_shared_join();
     }
   }
   return PR_DECLINED(cmd);
-}
-
-void natpasv_pasv_host(void) {
-  state.begun = state.known = false;
-}
-
-void natpasv_pasv_stop(void) {
-  natpasv_grant_stop(&state.terms);
-  natpasv_listener_close();
 }

@@ -23,12 +23,6 @@
  * root directory, and not before the greeting, for which a client waits. */
 modret_t *natpasv_login(cmd_rec *cmd);
 
-/* HOST, which comes before the login: there is another server. */
-void natpasv_pasv_host(void);
-
-/* Closes its listener. */
-void natpasv_pasv_stop(void);
-
 modret_t *natpasv_pasv(cmd_rec *cmd);
 modret_t *natpasv_epsv(cmd_rec *cmd);
 

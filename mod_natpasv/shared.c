@@ -25,7 +25,7 @@
 #define STARTED "%{mod_natpasv.started}"
 
 static struct natpasv_table shared = { .fd = -1 };
-static char shared_path[PATH_MAX]; /* "" memory */
+static const char *shared_path = ""; /* memory */
 
 struct natpasv_table *natpasv_shared(void) {
   return shared.map != NULL ? &shared : NULL;
@@ -116,7 +116,7 @@ static void start(enum natpasv_file_user user) {
   }
 
   natpasv_shared_stop();
-  sstrncpy(shared_path, path, sizeof(shared_path));
+  shared_path = pstrdup(permanent_pool, path);
   if (shared_path[0] != '\0') {
     open_file(user);
   } else {
