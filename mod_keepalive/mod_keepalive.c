@@ -145,18 +145,6 @@ MODRET keepalive_log_err_any(cmd_rec *cmd) {
 
 /* Event handlers */
 
-static void sess_reinit_ev(const void *event_data, void *user_data) {
-  (void) event_data;
-  (void) user_data;
-  keepalive_session_stop();
-}
-
-static void exit_ev(const void *event_data, void *user_data) {
-  (void) event_data;
-  (void) user_data;
-  keepalive_session_exit();
-}
-
 /* A rule for a class that does not exist never matches, which is logged at
  * start. */
 static void check_classes(const server_rec *s) {
@@ -235,11 +223,8 @@ static int keepalive_init(void) {
   pr_event_register(
     &keepalive_module, "core.module-unload", mod_unload_ev, NULL);
 #endif
-  pr_event_register(&keepalive_module, "core.exit", exit_ev, NULL);
   pr_event_register(&keepalive_module, "core.postparse", postparse_ev, NULL);
   pr_event_register(&keepalive_module, "core.restart", restart_ev, NULL);
-  pr_event_register(
-    &keepalive_module, "core.session-reinit", sess_reinit_ev, NULL);
   pr_event_register(&keepalive_module, "core.startup", startup_ev, NULL);
   keepalive_ftpdctl_start();
   keepalive_ticket_start();

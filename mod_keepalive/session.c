@@ -158,6 +158,36 @@ static void settle(void) {
   advise(terms);
 }
 
+static void release(void) {
+  if (sess.terms.slot != NULL) {
+    keepalive_table_release(sess.terms.table, sess.terms.slot, sess.owner);
+    sess.terms.slot = NULL;
+  }
+}
+
+void keepalive_session_stop(void) {
+  keepalive_transfer_stop();
+  keepalive_watch_stop();
+  keepalive_probes_stop();
+  keepalive_log_stop();
+  release();
+  memset(&sess, 0, sizeof(sess));
+}
+
+/* The process ends. */
+static void exit_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+  release();
+}
+
+/* HOST has chosen another server. */
+static void sess_reinit_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+  keepalive_session_stop();
+}
+
 /* At the first command, because a session may change its root directory later,
  * and not before the greeting, for which a client waits. */
 static void begin(void) {
@@ -166,6 +196,9 @@ static void begin(void) {
   struct keepalive_table *table = keepalive_shared_table();
 
   sess.begun = true;
+  pr_event_register(&keepalive_module, "core.exit", exit_ev, NULL);
+  pr_event_register(
+    &keepalive_module, "core.session-reinit", sess_reinit_ev, NULL);
   sess.engine = engine != NULL && *engine;
   if (!sess.engine) {
     return;
@@ -202,20 +235,4 @@ void keepalive_session_command_end(const cmd_rec *cmd, bool well) {
   if (!sess.settled && is_logged_in(cmd, well)) {
     settle();
   }
-}
-
-void keepalive_session_exit(void) {
-  if (sess.terms.slot != NULL) {
-    keepalive_table_release(sess.terms.table, sess.terms.slot, sess.owner);
-    sess.terms.slot = NULL;
-  }
-}
-
-void keepalive_session_stop(void) {
-  keepalive_transfer_stop();
-  keepalive_watch_stop();
-  keepalive_probes_stop();
-  keepalive_log_stop();
-  keepalive_session_exit();
-  memset(&sess, 0, sizeof(sess));
 }

@@ -17,9 +17,6 @@
 /* Stops and restores everything that was started or changed. */
 void keepalive_session_stop(void);
 
-/* The process ends. */
-void keepalive_session_exit(void);
-
 /* A command begins (PRE_CMD), and ends with success (LOG_CMD) or failure
  * (LOG_CMD_ERR). */
 void keepalive_session_command(const cmd_rec *cmd);
