@@ -314,8 +314,6 @@ static int extip_init(void) {
 #endif
   pr_event_register(&extip_module, "core.postparse", extip_postparse_ev, NULL);
   pr_event_register(&extip_module, "core.restart", extip_restart_ev, NULL);
-  pr_event_register(
-    &extip_module, "core.session-reinit", extip_sess_reinit_ev, NULL);
   pr_event_register(&extip_module, "core.shutdown", extip_shutdown_ev, NULL);
   pr_event_register(&extip_module, "core.signal.USR2", extip_signal_ev, NULL);
   pr_event_register(&extip_module, "core.startup", extip_startup_ev, NULL);
@@ -327,6 +325,11 @@ static int extip_init(void) {
 
 static int extip_sess_init(void) {
   in_session = true;
+
+  /* Here, because the sessions' modules change the list of this event: what the
+   * daemon had put there would be copied for each. */
+  pr_event_register(
+    &extip_module, "core.session-reinit", extip_sess_reinit_ev, NULL);
   if (ServerType == SERVER_INETD && extip_shared_view() != NULL) {
     extip_helper_once(&task);
   }
