@@ -257,7 +257,7 @@ sub three_more { my %status = status($_[0]); return { map { $_ => $status{$_}{ro
 
 my @switchable = grep { switchable($_) } @cases;
 my @others = grep { !switchable($_) && $_->[2] ne 'ok' } @cases;
-my $seconds = $slow;
+my $seconds = 2 * $slow;
 my $common = "ExtIPEngine on\nExtIPTimeout ${seconds}s\nExtIPRefresh 1s 1s\nExtIPCACertificate " . $bad->ca . "\n";
 
 # A daemon with a virtual host for each of these lists of sources.

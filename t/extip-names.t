@@ -27,8 +27,8 @@ system("nft 'add table ip dead; add chain ip dead input { type filter hook input
 my $tool = "$Server::BUILD/tools/extip-round";
 
 # Each address but the last is given half of the time that is left: so these are
-# eight seconds, and an address has two or more, as a machine may be busy.
-my $ms = 8000;
+# sixteen seconds, and an address has four or more, as a machine may be busy.
+my $ms = 16000;
 
 # What is said of each of these sources, asked alone: nobody else's timer wakes
 # the round that waits for it.
@@ -45,8 +45,8 @@ sub sources {
 }
 
 # Name, what it is, milliseconds that its silent addresses cost, and one more would.
-my @cases = (['one-dead', 'the first address is silent', 4000, 6000], ['two-dead', 'two are silent', 6000, 8000],
-  ['closed', 'nobody listens at the first', 0, 4000]);
+my @cases = (['one-dead', 'the first address is silent', 8000, 12000], ['two-dead', 'two are silent', 12000, 16000],
+  ['closed', 'nobody listens at the first', 0, 8000]);
 my %asked = map { $_ => [ask(sources($_))] } map { $_->[0] } @cases;
 my @dead = ask((sources('all-dead'))[0 .. 4]);
 
