@@ -49,7 +49,9 @@ sub redirect { my ($to) = @_; return reply('', status => '302 Found', headers =>
 sub packed { my ($how, $body) = @_; return reply($body, headers => ["Content-Encoding: $how"]) }
 sub gzip { return Compress::Zlib::memGzip($_[0]) }
 
-sub then_hang { my ($text) = @_; return sub { print { $_[0] } $text; sleep HANG } }
+# Until the client gives up.
+sub hang { my ($client) = @_; 1 while sysread $client, my $more, 4096 }
+sub then_hang { my ($text) = @_; return sub { print { $_[0] } $text; hang($_[0]) } }
 
 our %HTTP = (
   '/good' => reply(GOOD . "\n"),
@@ -219,8 +221,8 @@ our %STREAM = (
     print $client failure($id, 300, 'Try', attr(0x8023, pack('C C n', 0, 1, $client->sockport) . inet_aton($client->sockhost)));
   },
   'drip'      => sub { my ($client, $id) = @_; for (split //, success($id, mapped(GOOD))) { print $client $_; sleep 0.005 } },
-  'silent'    => sub { sleep HANG },
-  'half'      => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24); sleep HANG },
+  'silent'    => \&hang,
+  'half'      => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24); hang($client) },
   'cut'       => sub { my ($client, $id) = @_; print $client substr(success($id), 0, 24) },
   'closed'    => sub { },
   'http'      => sub { my ($client) = @_; print $client reply(LIE, status => '400 Bad Request') },
@@ -356,37 +358,59 @@ sub serve {
   $SIG{CHLD} = 'IGNORE';
   $SIG{PIPE} = 'IGNORE';
   $SIG{TERM} = sub { $SIG{TERM} = 'DEFAULT'; kill 'TERM', -$$; POSIX::_exit(0) };
-  my $select = IO::Select->new(map { $_->[0] } values %{ $self->{tcp} }, values %{ $self->{udp} });
+  $self->serve_tcp;
+  my $select = IO::Select->new(map { $_->[0] } values %{ $self->{udp} });
   while (getppid == $parent) {
     for my $socket ($select->can_read(1)) {
-      my $tcp = $self->{tcp}{ fileno $socket };
-      if ($tcp) {
-        $self->accept_tcp(@$tcp);
-      } else {
-        my $client = $socket->recv(my $request, 2000) // next;
-        $self->{udp}{ fileno $socket }[1]->($socket, $client, $request);
-      }
+      my $client = $socket->recv(my $request, 2000) // next;
+      $self->{udp}{ fileno $socket }[1]->($socket, $client, $request);
     }
   }
   kill 'TERM', -$$;
 }
 
-sub accept_tcp {
-  my ($self, $socket, $serve, $certificate, @more) = @_;
-  my $client = $socket->accept or return;
-  my $pid = fork // return;
-  return if $pid;
+# Connections are served by processes that take turns to accept one. Whoever
+# accepts it forks the next if none waits for its turn: there are as many as
+# there were connections at the same time, and not a fork for each.
+sub serve_tcp {
+  my ($self) = @_;
+  my $server = $$;
+  pipe my $turn, my $pass or die "pipe: $!";
+  pipe my $queue, my $join or die "pipe: $!";
+  fork // die "fork: $!" and return syswrite $pass, '.';
   $SIG{TERM} = 'DEFAULT';
-  alarm HANG;
+  my $select = IO::Select->new(map { $_->[0] } values %{ $self->{tcp} });
+  while (1) {
+    syswrite $join, '.';
+    sysread $turn, my $mine, 1;
+    my @ready;
+    until (@ready = $select->can_read(1)) {
+      syswrite $pass, '.' and POSIX::_exit(0) unless kill 0, $server;
+    }
+    my ($socket, @how) = @{ $self->{tcp}{ fileno $ready[rand @ready] } };
+    my $client = $socket->accept;
+    sysread $queue, $mine, 1;
+    if (!IO::Select->new($queue)->can_read(0) and (fork // 1) == 0) {
+      close $client if $client;
+      next;
+    }
+    syswrite $pass, '.';
+    next unless $client;
+    alarm HANG;
+    $self->serve_client($client, @how);
+    alarm 0;
+  }
+}
+
+sub serve_client {
+  my ($self, $client, $serve, $certificate, @more) = @_;
   $client->autoflush(1);
   if ($certificate) {
     $client = IO::Socket::SSL->start_SSL($client, SSL_server => 1,
-      SSL_cert_file => "$self->{dir}/$certificate.pem", SSL_key_file => "$self->{dir}/$certificate.key")
-      or POSIX::_exit(0);
+      SSL_cert_file => "$self->{dir}/$certificate.pem", SSL_key_file => "$self->{dir}/$certificate.key") or return;
   }
   $serve->($client, @more);
   close $client;
-  POSIX::_exit(0);
 }
 
 sub serve_http {
