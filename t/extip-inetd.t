@@ -85,12 +85,12 @@ sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
 {
   $_->stop for @web;
   my @deaf = ExtIP::deaf('127.0.0.2', '127.0.0.3');
-  my $server = configured("ExtIPRefresh 1h 1s\nExtIPTimeout 6s\nMasqueradeAddress 1.2.3.4\n");
+  my $server = configured("ExtIPRefresh 1h 1s\nExtIPTimeout 20s\nMasqueradeAddress 1.2.3.4\n");
   inetd($server);
   my @took;
   my @clients = map { my $begin = time; my $c = client(); push @took, time - $begin; $c } 1 .. 8;
   my ($longest) = sort { $b <=> $a } @took;
-  cmp_ok($longest, '<', $ENV{SANITIZE} ? 2.5 : 1.5, 'eight greetings do not wait for sources that hang');
+  cmp_ok($longest, '<', 10, 'eight greetings do not wait for sources that hang');
   is(ExtIP::announced($clients[0]->login), '1.2.3.4', 'MasqueradeAddress is announced');
   ok(Net::wait_for(sub { processes() <= 1 }, 10), 'one process asks for all of them');
   ok(Net::wait_for(sub { Server::slurp('/proc/self/net/tcp') =~ / 0300007F:1F90 01 / }, 10), '... which waits for the sources');
@@ -101,7 +101,7 @@ sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
   ok((grep { $_ == $asking } processes()), '... for more than a second');
   cmp_ok($spent, '<', 0.15, '... and has nothing to do meanwhile');
   $_->quit for @clients;
-  ok(Net::wait_for(sub { !processes() }, 15), '... and ends after its round');
+  ok(Net::wait_for(sub { !processes() }, 30), '... and ends after its round');
   stop();
 }
 

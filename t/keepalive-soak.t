@@ -3,7 +3,7 @@
 # sprinkled in: every sequence of replies is the one of stock ProFTPD, compared
 # line by line with a server that has the engine off.
 #
-# 200 sessions of 30 s with LONG, else 24 of 6 s.
+# 200 sessions of 30 s with LONG, else 24 of 6 s; half of them with the sanitizers.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ use Time::HiRes qw(sleep time);
 my $why = Server::unavailable();
 plan skip_all => $why if $why;
 
-my ($SESSIONS, $SECONDS) = $ENV{LONG} ? (200, 30) : (24, 6);
+my ($SESSIONS, $SECONDS) = $ENV{LONG} ? (200, 30) : ($ENV{SANITIZE} ? 12 : 24, 6);
 my $RATE = 20_000;
 
 sub server {

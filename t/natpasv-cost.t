@@ -98,8 +98,8 @@ $memory = sprintf 'private memory of the daemon: stock %d KiB; with the module l
 cmp_ok($daemon{most} - $daemon{stock}, '<', 150, 'the daemon has less than 150 KiB more than the stock daemon') or diag($memory);
 $ENV{LONG} ? diag($memory) : note($memory);
 
-# Milliseconds from the start of the daemon until it listens. The best of several
-# is what it takes; the rest is what else the machine does.
+# Milliseconds of processor time from the start of the daemon until it listens.
+# The best of several is what it takes; the rest is what else the machine does.
 sub started_ms {
   my ($server) = @_;
   my $begin = time;
@@ -115,10 +115,10 @@ sub started_ms {
     die 'no start' if time - $begin > 10;
     sleep 0.0005;
   }
-  my $ms = (time - $begin) * 1000;
+  my ($ns) = split ' ', Server::slurp("/proc/$pid/schedstat");
   kill 'TERM', $pid;
   waitpid $pid, 0;
-  return $ms;
+  return $ns / 1e6;
 }
 my %server = map { $_ => Server->new(modules => $kind{$_}[0], config => $kind{$_}[1], port => 2121) } qw(stock most);
 my %ms;
@@ -126,8 +126,8 @@ for (1 .. $times) {
   push @{ $ms{$_} }, started_ms($server{$_}) for qw(stock most);
 }
 %ms = map { $_ => min(@{ $ms{$_} }) } keys %ms;
-my $start = sprintf 'start of the daemon until it listens, best of %d: stock %.1f ms, with a pool of 60,000 ports %.1f ms', $times, @ms{qw(stock most)};
-cmp_ok($ms{most} - $ms{stock}, '<', 25, 'a daemon with a pool of 60,000 ports listens less than 25 ms later than the stock daemon') or diag($start);
+my $start = sprintf 'processor time of the daemon until it listens, best of %d: stock %.1f ms, with a pool of 60,000 ports %.1f ms', $times, @ms{qw(stock most)};
+cmp_ok($ms{most} - $ms{stock}, '<', 25, 'a daemon with a pool of 60,000 ports takes less than 25 ms more until it listens than the stock daemon') or diag($start);
 $ENV{LONG} ? diag($start) : note($start);
 
 done_testing;

@@ -457,6 +457,9 @@ my %on = (
   'no IPv6'  => ["$tight\nUseIPv6 off", ['masq'], [@some]],
 );
 
+# How ProFTPD listens is one to the sanitizers.
+%on = (tight => $on{tight}) if $ENV{SANITIZE};
+
 # All servers at the same time, each in a process of its own.
 my %seen;
 my @walkers;
@@ -560,7 +563,7 @@ for my $listening (sort keys %on) {
   }
 }
 for my $i (0 .. $#intended) {
-  for my $listening (split ' ', $intended[$i][0]) {
+  for my $listening (grep { $on{$_} } split ' ', $intended[$i][0]) {
     is_deeply([grep { $happened{$listening}{$_}{$i} } @variants],
       [split ' ', $intended[$i][5] // 'keep pool'], "server $listening, meant: $intended[$i][4]");
   }

@@ -165,7 +165,7 @@ diag('filters: as root ' . ($as_root ? 'yes' : 'no') . ', as anybody ' . ($as_us
 # sessions that the kernel lets set a filter, and with others.
 sub race {
   my ($server, $name, $host, $stranger, $filtered) = @_;
-  my $times = $ENV{LONG} ? 1000 : 30;
+  my $times = $ENV{LONG} ? 1000 : $ENV{SANITIZE} ? 6 : 30;
   my $how = $filtered ? 'filtered' : 'compared';
   my @from = (host => $host, from => $host =~ /:/ ? $six{client} : $at{client});
   my $before = dropped($server);
@@ -293,7 +293,7 @@ for my $root (0, 1) {
   my $rule = 'NATPasvRule * pool all' . ($root ? ' from client' : '');
   my $server = server($rule, root => $root);
   race($server, 'IPv4', '127.0.0.1', $at{stranger}, $root && $filtered);
-  words($server, $filtered ? 'filtered' : 'compared');
+  words($server, $filtered ? 'filtered' : 'compared') unless $root and $ENV{SANITIZE};
   if (!$root) {
     server_to_server($server, $hosts[11], 'on');
     server_to_server($server, $hosts[10], 'friends');

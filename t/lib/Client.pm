@@ -98,7 +98,7 @@ sub login {
   my ($self, $user, $password) = @_;
   $self->cmd('USER ' . ($user // 'ftp'));
   my ($code, $text) = $self->cmd('PASS ' . ($password // 'ftp'));
-  die "login: $text" unless ($code // 0) == 230;
+  die 'login: ', !defined $code ? 'no reply in time' : $code == 0 ? 'the server is gone' : $text unless ($code // 0) == 230;
   return $self;
 }
 
