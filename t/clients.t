@@ -68,7 +68,7 @@ use Net::FTP;
 my ($host, $tls, undef, $down, $up, $stored) = @ARGV;
 # TLS 1.2: Net::FTP closes an upload without reading the session tickets of
 # TLS 1.3, and the reset then aborts every other one, on stock ProFTPD too.
-my $ftp = Net::FTP->new($host, Timeout => 10, Passive => 1, SSL_verify_mode => 0, SSL_version => 'TLSv1_2') or die $@;
+my $ftp = Net::FTP->new($host, Timeout => 60, Passive => 1, SSL_verify_mode => 0, SSL_version => 'TLSv1_2') or die $@;
 $tls and $ftp->starttls || die $ftp->message;
 $ftp->login('ftp', 'ftp') && $ftp->binary && $ftp->get('down', $down) && $ftp->put($up, $stored) or die $ftp->message;
 $ftp->quit;
@@ -87,7 +87,7 @@ my %client = (
   },
   lftp => sub {
     my ($tls, $epsv, $down, $up, $stored) = @_;
-    return ('lftp', '-c', join '; ', 'set net:max-retries 1; set net:timeout 10; set ssl:verify-certificate no',
+    return ('lftp', '-c', join '; ', 'set net:max-retries 1; set net:timeout 60; set ssl:verify-certificate no',
       'set ftp:fix-pasv-address no', 'set ftp:prefer-epsv ' . ($epsv ? 'yes' : 'no'),
       'set ftp:ssl-force ' . ($tls ? 'yes' : 'no'), 'set ftp:ssl-allow ' . ($tls ? 'yes' : 'no'),
       "set ftp:ssl-protect-data yes; open -u ftp,ftp $host && get down -o $down && put $up -o $stored");

@@ -377,7 +377,15 @@ sub serve_tcp {
   my $server = $$;
   pipe my $turn, my $pass or die "pipe: $!";
   pipe my $queue, my $join or die "pipe: $!";
-  fork // die "fork: $!" and return syswrite $pass, '.';
+  for (1 .. 8) {
+    my $pid = fork // die "fork: $!";
+    $self->take_turns($server, $turn, $pass, $queue, $join) if $pid == 0;
+  }
+  syswrite $pass, '.';
+}
+
+sub take_turns {
+  my ($self, $server, $turn, $pass, $queue, $join) = @_;
   $SIG{TERM} = 'DEFAULT';
   my $select = IO::Select->new(map { $_->[0] } values %{ $self->{tcp} });
   while (1) {

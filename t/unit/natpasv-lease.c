@@ -390,7 +390,7 @@ static void test_race(void) {
   }
   while (wait(NULL) > 0) {
   }
-  is_int(owners[0], 0, "8 sessions that claim 5 ports all the time: no port twice");
+  is_int(owners[0], 0, "8 sessions claim 5 ports all the time: no port twice");
   is_sound("... and all is sound");
 }
 
