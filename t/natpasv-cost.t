@@ -98,8 +98,9 @@ $memory = sprintf 'private memory of the daemon: stock %d KiB; with the module l
 cmp_ok($daemon{most} - $daemon{stock}, '<', 150, 'the daemon has less than 150 KiB more than the stock daemon') or diag($memory);
 $ENV{LONG} ? diag($memory) : note($memory);
 
-# Milliseconds of processor time from the start of the daemon until it listens.
-# The best of several is what it takes; the rest is what else the machine does.
+# Milliseconds from the start of the daemon until it listens, and of processor
+# time in them. The best of several is what it takes; the rest is what else the
+# machine does.
 sub started_ms {
   my ($server) = @_;
   my $begin = time;
@@ -115,19 +116,26 @@ sub started_ms {
     die 'no start' if time - $begin > 10;
     sleep 0.0005;
   }
+  my $ms = (time - $begin) * 1000;
   my ($ns) = split ' ', Server::slurp("/proc/$pid/schedstat");
   kill 'TERM', $pid;
   waitpid $pid, 0;
-  return $ns / 1e6;
+  return ($ms, $ns / 1e6);
 }
 my %server = map { $_ => Server->new(modules => $kind{$_}[0], config => $kind{$_}[1], port => 2121) } qw(stock most);
-my %ms;
+my (%ms, %cpu);
 for (1 .. $times) {
-  push @{ $ms{$_} }, started_ms($server{$_}) for qw(stock most);
+  for (qw(stock most)) {
+    my ($ms, $cpu) = started_ms($server{$_});
+    push @{ $ms{$_} },  $ms;
+    push @{ $cpu{$_} }, $cpu;
+  }
 }
-%ms = map { $_ => min(@{ $ms{$_} }) } keys %ms;
-my $start = sprintf 'processor time of the daemon until it listens, best of %d: stock %.1f ms, with a pool of 60,000 ports %.1f ms', $times, @ms{qw(stock most)};
-cmp_ok($ms{most} - $ms{stock}, '<', 25, 'a daemon with a pool of 60,000 ports takes less than 25 ms more until it listens than the stock daemon') or diag($start);
+$_ = min(@$_) for values %ms, values %cpu;
+my $start = sprintf 'start of the daemon until it listens, best of %d: stock %.1f ms (%.1f of processor), with a pool of 60,000 ports %.1f (%.1f)',
+  $times, map { ($ms{$_}, $cpu{$_}) } qw(stock most);
+cmp_ok($cpu{most} - $cpu{stock}, '<', 25, 'a pool of 60,000 ports takes less than 25 ms of processor until the daemon listens') or diag($start);
+cmp_ok($ms{most} - $ms{stock}, '<', 50, '... and delays it by less than 50 ms') or diag($start);
 $ENV{LONG} ? diag($start) : note($start);
 
 done_testing;

@@ -107,10 +107,10 @@ for my $heir (@heirs) {
   Net::wait_for(sub { my (undef, $port) = $heir->pasv; $again{$port}++ if $port; $port }, 5);
 }
 is_deeply([sort keys %again], [30000 .. 30003], '... and all four ports are granted again');
-cmp_ok(time - $begin, '<', Limits::of(0.5), '... within 2 s on an idle machine');
+cmp_ok(time - $begin, '<', 2, '... within 2 s');
 $_->quit for @heirs;
 ok(Net::wait_for(sub { !grep { is_alive($_) } values %session }, 5), 'no session is left over');
 # On a busy machine a listener is old enough for a line that nobody came.
-unlike($server->stderr . Server::slurp("$server->{dir}/natpasv.log"), qr/mod_natpasv(?!.*(?:refused: no free port|is nearly full|never connected to port))/, 'nothing else to complain about');
+unlike($server->stderr . Server::slurp("$server->{dir}/natpasv.log"), qr/mod_natpasv(?!.*(?:refused: no free port|is nearly full|never connected to port \d+ of pool 'public', announced (?:by EPSV|with address \S+)$))/m, 'nothing else to complain about');
 
 done_testing;
