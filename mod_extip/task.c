@@ -216,7 +216,7 @@ struct parsed {
 struct extip_task *extip_task_parse(
   const char *bytes, size_t len, char *reason, size_t reason_size) {
   struct parsed *parsed = calloc(1, sizeof(*parsed));
-  struct extip_task *task = &parsed->task;
+  struct extip_task *task;
 
   if (parsed == NULL || (parsed->bytes = malloc(len + 1)) == NULL) {
     snprintf(reason, reason_size, "out of memory");
@@ -226,6 +226,7 @@ struct extip_task *extip_task_parse(
 
   struct rest rest = { parsed->bytes, parsed->bytes + len, false };
 
+  task = &parsed->task;
   memcpy(parsed->bytes, bytes, len);
   if (strcmp(get_text(&rest), TASK_VERSION) != 0) {
     snprintf(
