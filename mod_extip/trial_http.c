@@ -107,6 +107,11 @@ static void ask(CURL *easy, const struct extip_trial *trial, uint16_t port) {
   failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
   failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, &reply);
   code = failed != 0 ? CURLE_FAILED_INIT : curl_easy_perform(easy);
+  if (code == CURLE_WRITE_ERROR) {
+    printf("%u untold the checker's reply has more than %d bytes\n", port,
+      REPLY_MAX);
+    return;
+  }
   if (code != CURLE_OK) {
     printf("%u untold %s\n", port,
       *error != '\0' ? error : curl_easy_strerror(code));
