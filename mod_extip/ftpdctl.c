@@ -244,8 +244,8 @@ static int handle_extip(pr_ctrls_t *ctrl, int argc, char **argv) {
   }
 
   if (ctrl_plan == NULL || ctrl_plan->discovery_count == 0) {
-    (void) pr_ctrls_add_response(
-      ctrl, "ExtIPEngine is off, or there is no ExtIPSource");
+    (void) pr_ctrls_add_response(ctrl,
+      "ExtIPEngine is off, there is no ExtIPSource, or there was no memory (see the log)");
     return PR_CTRLS_STATUS_OPERATION_DENIED;
   }
 

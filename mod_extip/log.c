@@ -38,7 +38,3 @@ void extip_log_open(const char *path) {
 void extip_log_close(void) {
   log_close(&log_fd);
 }
-
-int extip_log_fd(void) {
-  return log_fd;
-}

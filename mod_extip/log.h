@@ -23,7 +23,4 @@ __attribute__((format(printf, 2, 3))) void extip_log(
 void extip_log_open(const char *path);
 void extip_log_close(void);
 
-/* Its descriptor, -1 when there is none. */
-int extip_log_fd(void);
-
 #endif

@@ -123,7 +123,8 @@ static void pass_on_change(const char *addr) {
   (void) pr_env_unset(plan_pool, EXTIP_ENV_ADDRESS);
 }
 
-static void start(enum extip_start how) {
+/* False: there is no memory, which has been said. */
+static bool start(enum extip_start how) {
   const char *path = find_path("ExtIPTable", DEFAULT_TABLE);
   bool empty;
 
@@ -132,14 +133,14 @@ static void start(enum extip_start how) {
       extip_log(EXTIP_LOG_WARNING,
         "ExtIPForward does nothing: it needs ExtIPEngine on and an ExtIPSource, such as natpmp:");
     }
-    return;
+    return true;
   }
 
   if (extip_shared_make(&empty) < 0) {
     extip_log(EXTIP_LOG_WARNING,
       "no memory to share with sessions: %s; no source will be asked",
       strerror(errno));
-    return;
+    return false;
   }
 
   path = strcasecmp(path, "none") == 0 ? "" : path;
@@ -167,12 +168,12 @@ static void start(enum extip_start how) {
   if (ServerType == SERVER_STANDALONE) {
     extip_helper_start(&task, pass_on_change);
   }
+  return true;
 }
 
 static void start_and_say(enum extip_start how) {
   task.router.port_count = 0;
-  start(how);
-  if (ServerType == SERVER_STANDALONE) {
+  if (start(how) && ServerType == SERVER_STANDALONE) {
     extip_summary_say(plan, &task.router);
   }
 }

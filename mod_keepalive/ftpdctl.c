@@ -52,7 +52,8 @@ static int handle_keepalive(pr_ctrls_t *ctrl, int argc, char **argv) {
   }
 
   if (table == NULL) {
-    (void) pr_ctrls_add_response(ctrl, "KeepaliveEngine is off");
+    (void) pr_ctrls_add_response(
+      ctrl, "KeepaliveEngine is off, or there was no memory (see the log)");
     return PR_CTRLS_STATUS_GENERIC_ERROR;
   }
 

@@ -54,8 +54,8 @@ void keepalive_summary_say(void) {
   }
 
   if (on == 0) {
-    pr_log_pri(PR_LOG_NOTICE, MOD_KEEPALIVE_VERSION
-      ": in force for no server: KeepaliveEngine is off");
+    pr_log_pri(PR_LOG_NOTICE,
+      MOD_KEEPALIVE_VERSION ": in force for no server: KeepaliveEngine is off");
     return;
   }
 
