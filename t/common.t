@@ -26,6 +26,7 @@ for my $cause ('its directory is writable by everybody', 'it is a symbolic link'
     "a log that cannot be opened: $cause");
 }
 like($output, qr{mod_common_test/0: a line for the system log$}m, 'without a log of its own a line is in the system log');
+like($output, qr{mod_other/0: built for ProFTPD 1\.4\.0, this is ProFTPD \S+: rebuild the module$}m, 'a module for another ProFTPD says so');
 
 # Memory stays over reloads, and another daemon has its own.
 my @daemons = map { Server->start(modules => ["mod_common_test"], env => { COUNT_LIVES => 1 }) } 1 .. 2;

@@ -17,6 +17,16 @@
 #include "../../mod_extip/common_version.h"
 #include "tap.h"
 
+/* The same in a module that was built for another ProFTPD. */
+#undef COMMON_VERSION_H
+#undef PROFTPD_VERSION_NUMBER
+#undef PROFTPD_VERSION_TEXT
+#define PROFTPD_VERSION_NUMBER 0x0001040005
+#define PROFTPD_VERSION_TEXT   "1.4.0"
+#define version_check          other_version_check
+#include "../../mod_extip/common_version.h"
+#undef version_check
+
 #include <sys/wait.h>
 
 #define VERSION "mod_common_test/0"
@@ -77,6 +87,9 @@ static void test_durations(void) {
 
 static void test_version(void) {
   is_int(version_check(VERSION), 0, "the ProFTPD built for is accepted");
+  errno = 0;
+  is_int(other_version_check("mod_other/0"), -1, "another is not");
+  is_int(errno, EPERM, "... and the module is not loaded");
 }
 
 static void write_log(int fd, const char *fmt, ...) {
@@ -430,6 +443,27 @@ static void test_memory_anonymous(void) {
   memory_forget(&again, MEMORY);
 }
 
+/* More than a file or a mapping can have. */
+static void test_memory_refused(void) {
+  struct memory memory;
+  struct rlimit before, limit;
+
+  is_int(memory_make(&memory, MEMORY, (size_t) 1 << 63, 1), -1,
+    "more memory than there is cannot be had");
+  is_int(errno, ENOMEM, "... and the reason is told");
+  ok(memory.at == NULL && memory.fd == -1, "... and nothing is kept");
+
+  (void) getrlimit(RLIMIT_NOFILE, &before);
+  limit = before;
+  limit.rlim_cur = 0;
+  (void) setrlimit(RLIMIT_NOFILE, &limit);
+  is_int(memory_make(&memory, MEMORY, SIZE, 1), 0,
+    "memory is made where there are no more descriptors");
+  (void) setrlimit(RLIMIT_NOFILE, &before);
+  ok(memory.fd == -1 && is_zero(&memory), "... without one");
+  memory_forget(&memory, MEMORY);
+}
+
 /* In a daemon: how often this memory has seen the configuration read. */
 static void count_lives(void) {
   struct memory memory;
@@ -460,6 +494,7 @@ static void postparse_ev(const void *event_data, void *user_data) {
   test_memory_made();
   test_memory_recalled();
   test_memory_anonymous();
+  test_memory_refused();
   done_testing();
   fflush(stdout);
 }
