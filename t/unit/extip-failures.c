@@ -12,12 +12,14 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "../../mod_extip/arrivals.c"
 #include "../../mod_extip/driver.h"
 #include "../../mod_extip/forward_file.h"
 #include "../../mod_extip/log.h"
 #include "../../mod_extip/router.h"
+#include "../../mod_extip/router_upnp.h"
 #include "../../mod_extip/task.h"
 #include "failing.h"
 #include "tap.h"
@@ -117,7 +119,8 @@ static bool ask(const void *arg) {
   const struct asked *asked = arg;
   const char *calls = fault.calls;
   char reason[512];
-  struct extip_query query = { .ca_file = "", .timeout_ms = 300 };
+  struct extip_query query = { .ca_file = "",
+    .timeout_ms = asked->status == EXTIP_TIMEOUT ? 300 : 20000 };
   struct extip_loop *loop;
   struct extip_source *source;
 
@@ -372,14 +375,114 @@ static void test_task(void) {
   free(printed);
 }
 
+/* extip-upnp is a script of the test, beside a copy of it. */
+
+static void write_program(const char *dir, const char *script) {
+  char path[256];
+  FILE *file;
+
+  (void) snprintf(path, sizeof(path), "%s/extip-upnp", dir);
+  file = fopen(path, "w");
+  if (file == NULL || fprintf(file, "#!/usr/bin/perl\n%s\n", script) < 0 ||
+      fclose(file) == EOF || chmod(path, 0755) < 0) {
+    ok(0, "a script is written: %s", strerror(errno));
+  }
+}
+
+static void remove_program(const char *dir) {
+  char path[256];
+
+  (void) snprintf(path, sizeof(path), "%s/extip-upnp", dir);
+  (void) unlink(path);
+}
+
+static unsigned int refused, unsupported;
+static uint16_t last;
+
+static void take_reply(const struct extip_forward_reply *reply, void *user) {
+  (void) user;
+  refused += reply->result == EXTIP_FORWARD_DENIED;
+  unsupported += reply->result == EXTIP_FORWARD_UNSUPPORTED;
+  last = reply->inside;
+  (void) snprintf(said, sizeof(said), "%s", reply->reason);
+}
+
+static void take_address(struct in_addr addr, void *user) {
+  (void) addr;
+  (void) user;
+}
+
+static void ask_forwards(struct extip_router_upnp *upnp, uint16_t count) {
+  refused = unsupported = 0;
+  for (uint16_t i = 0; i < count; i++) {
+    const struct extip_forward_request request = { .protocol = EXTIP_UPNP,
+      .inside = (uint16_t) (61000 + i),
+      .outside = (uint16_t) (61000 + i),
+      .lifetime = 3600 };
+
+    extip_router_upnp_ask(upnp, &request);
+  }
+}
+
+/* What was asked is answered, whatever becomes of the process. */
+static void test_upnp_forwards(const char *dir) {
+  struct extip_loop *loop = extip_loop_make();
+  struct extip_router_upnp upnp = { .loop = loop,
+    .router = { htonl(INADDR_LOOPBACK) },
+    .take = take_reply,
+    .address = take_address };
+  int fds = count_fds();
+
+  remove_program(dir);
+  ask_forwards(&upnp, 1);
+  is_int(unsupported, 1, "no program: UPnP is not supported");
+  is_str(said, "UPnP cannot be spoken", "... which is the answer");
+
+  write_program(dir, "sysread STDIN, my $line, 64;");
+  ask_forwards(&upnp, 3);
+  for (int i = 0; i < 10 && refused + unsupported < 3; i++) {
+    (void) extip_loop_turn(loop, 1000);
+  }
+  is_int(refused, 3, "a program that ends: all that was asked is refused");
+  is_int(last, 61002, "... in its order");
+  is_str(said, "the router took too long to answer", "... with the reason");
+
+  write_program(dir, "sleep 60;");
+  ask_forwards(&upnp, EXTIP_ROUTER_UPNP_QUEUE + 1);
+  is_int(unsupported, 1, "more than the queue has room for is not taken");
+  is_int(last, 61000 + EXTIP_ROUTER_UPNP_QUEUE, "... which is the last");
+  extip_router_upnp_stop(&upnp);
+  is_int(count_fds(), fds, "no descriptor is kept");
+  extip_loop_free(loop);
+}
+
+static void test_upnp(const char *dir) {
+  static const struct asked error = { .uri = "upnp:127.0.0.1",
+    .status = EXTIP_ROUTER };
+
+  remove_program(dir);
+  is_said("upnp:127.0.0.1", EXTIP_LOCAL,
+    "this build does not speak UPnP: it has no program extip-upnp");
+  write_program(dir, "sysread STDIN, my $line, 64;");
+  is_said("upnp:127.0.0.1", EXTIP_ROUTER,
+    "the router took too long to answer by UPnP");
+  write_program(
+    dir, "sysread STDIN, my $line, 64; syswrite STDOUT, qq{error 606\\n};");
+  is_said("upnp:127.0.0.1", EXTIP_ROUTER,
+    "UPnP error 606: the router refuses: allow this host to forward ports by UPnP in its settings");
+  each_fails("upnp:", &memory, ask, &error);
+  each_fails("upnp:", &processes, ask, &error);
+  each_fails("upnp:", &buffers, ask, &error);
+  each_fails("upnp:", &descriptors, ask, &error);
+  test_upnp_forwards(dir);
+}
+
 /* In a network without a router. */
 static void test_router(void) {
   is_said("natpmp:", EXTIP_LOCAL,
     "this host has no gateway: name the router in ExtIPGateway");
   is_said("upnp:", EXTIP_LOCAL,
     "this host has no gateway: name the router in ExtIPGateway");
-  is_said("upnp:127.0.0.1", EXTIP_LOCAL,
-    "this build does not speak UPnP: it has no program extip-upnp");
   is_said("pcp:127.0.0.1", EXTIP_LOCAL,
     "PCP tells the address of a forward, and there is none: see ExtIPForward, or use natpmp:");
 
@@ -392,17 +495,36 @@ static void test_router(void) {
     "no answer in 300 ms: is NAT-PMP switched on in the router?");
 }
 
-int main(void) {
-  if (!leave_network()) {
-    printf("1..0 # SKIP a network namespace of its own is not allowed\n");
-    return 0;
-  }
+/* A copy of this program in a directory of its own. */
+static int start_again(void) {
+  char dir[] = "/tmp/extip-failures-XXXXXX", path[64], command[128];
 
+  if (mkdtemp(dir) == NULL) {
+    return 1;
+  }
+  (void) snprintf(path, sizeof(path), "%s/test", dir);
+  (void) snprintf(
+    command, sizeof(command), "cp /proc/%d/exe %s", (int) getpid(), path);
+  return system(command) == 0 ? execl(path, path, dir, (char *) NULL) : 1;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    return start_again();
+  }
   signal(SIGPIPE, SIG_IGN);
-  test_sources();
-  test_task();
-  test_router();
-  each_fails("watching arrivals", &descriptors, watch_arrivals, NULL);
-  each_fails("watching arrivals", &buffers, watch_arrivals, NULL);
-  return done_testing();
+  if (leave_network()) {
+    test_sources();
+    test_task();
+    test_router();
+    test_upnp(argv[1]);
+    each_fails("watching arrivals", &descriptors, watch_arrivals, NULL);
+    each_fails("watching arrivals", &buffers, watch_arrivals, NULL);
+  } else {
+    printf("1..0 # SKIP a network namespace of its own is not allowed\n");
+  }
+  remove_program(argv[1]);
+  (void) unlink(argv[0]);
+  (void) rmdir(argv[1]);
+  return tap_count > 0 ? done_testing() : 0;
 }
