@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use ExtIP;
 use IO::Socket::INET;
+use Preload;
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -23,8 +24,8 @@ my $bind = $ExtIP::bind;
 
 # A server that is only configured; what inetd does is done here.
 sub configured {
-  my ($config) = @_;
-  return Server->new(bind => $bind, port => 2121, modules => ['mod_extip'], config => sub {
+  my ($config, %opt) = @_;
+  return Server->new(bind => $bind, port => 2121, modules => ['mod_extip'], %opt, config => sub {
     my ($s) = @_;
     return ExtIP::config($s, @web) . "ServerType inetd\nExtIPLog $s->{dir}/extip.log\n$config";
   });
@@ -102,6 +103,22 @@ sub client { return Client->connect($bind, 2121, from => $ExtIP::outside) }
   cmp_ok($spent, '<', 0.15, '... and has nothing to do meanwhile');
   $_->quit for @clients;
   ok(Net::wait_for(sub { !processes() }, 30), '... and ends after its round');
+  stop();
+}
+
+# A session that cannot have a process of its own, or whose process cannot have the
+# helper, says so, and is served.
+for my $case (
+  ['no process', Preload::library('no-fork', 'pid_t fork(void) { errno = EAGAIN; return -1; }'), 'Resource temporarily unavailable'],
+  ['no descriptor', Preload::no_socket('no-links', 'socketpair', '(type & 15) == SOCK_SEQPACKET', 'EMFILE'), 'Too many open files'],
+) {
+  my ($name, $env, $reason) = @$case;
+  my $server = configured("ExtIPRefresh 1h\nMasqueradeAddress 1.2.3.4\n", env => $env);
+  inetd($server);
+  is(ExtIP::announced(client()->login), '1.2.3.4', "$name for the round: the session announces MasqueradeAddress");
+  ok(Net::wait_for(sub { Server::slurp("$server->{dir}/extip.log") =~ /cannot ask for the external address: \Q$reason\E$/m }, 10), '... and says why')
+    or diag Server::slurp("$server->{dir}/extip.log");
+  ok(Net::wait_for(sub { !processes() }, 10), '... and nothing is left over');
   stop();
 }
 

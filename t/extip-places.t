@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/lib";
 use ExtIP;
 use File::Path qw(remove_tree);
 use File::Temp ();
+use Preload;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -27,7 +28,7 @@ my @mounts;
 my $owner = $$;
 END { if ($$ == $owner) { local $?; system('umount', '-l', $_) for reverse @mounts } }
 
-sub mounted { my ($where, @how) = @_; system('mount', @how, $where) == 0 or die "mount $where"; push @mounts, $where }
+sub mounted { my ($where, @how) = @_; system('mount', @how, $where) == 0 or die "mount $where"; push @mounts, $where unless grep { $_ eq $where } @mounts }
 
 # A daemon that is started by a shell script.
 sub through {
@@ -42,35 +43,10 @@ sub through {
 
 my $lost = qr/so the address will not survive a restart/;
 
-# A library that stands before the C library's.
-sub preload {
-  my ($name, $functions) = @_;
-  open my $cc, '|-', 'gcc', '-shared', '-fPIC', '-x', 'c', '-o', "$tools/$name.so", '-', '-ldl' or die $!;
-  print $cc <<"EOC";
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <sys/socket.h>
-$functions
-EOC
-  close $cc or die 'gcc';
-  return { LD_PRELOAD => "$tools/$name.so" };
-}
-
-# Without netlink, for the helper and whomever it starts.
-sub no_netlink {
-  return preload('no-netlink', <<'EOC');
-int socket(int domain, int type, int protocol) {
-  if (domain == AF_NETLINK) { errno = EAFNOSUPPORT; return -1; }
-  return ((int (*)(int, int, int)) dlsym(RTLD_NEXT, "socket"))(domain, type, protocol);
-}
-EOC
-}
-
 # Sockets of a process without CAP_NET_ADMIN, with net.core.wmem_max as it was by
 # default before Linux 6.18.
 sub small_sockets {
-  return preload('small-sockets', <<'EOC');
+  return Preload::library('small-sockets', <<'EOC');
 int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
   const int most = 212992;
   if (level == SOL_SOCKET && name == SO_SNDBUFFORCE) { errno = EPERM; return -1; }
@@ -92,7 +68,7 @@ my @cases = (
   ['no /proc', sub { }, 'exec unshare -m sh -c \'mount -t tmpfs none /proc && exec "$@"\' sh DAEMON "$@"', undef],
   ['few descriptors', sub { }, 'exec prlimit --nofile=32 DAEMON "$@"', undef],
   ['files of 30,000 bytes', sub { }, 'exec prlimit --fsize=30000 DAEMON "$@"', $lost],
-  ['no netlink', sub { }, '', qr/changes of this host's addresses will not be noticed: netlink/, env => \&no_netlink],
+  ['no netlink', sub { }, '', qr/changes of this host's addresses will not be noticed: netlink/, env => \&Preload::no_netlink],
   ['ExtIPTable none', sub { }, '', undef, config => "ExtIPTable none\n"],
 );
 
@@ -157,6 +133,19 @@ EOC
   $server->hup;
   ok(ExtIP::next_helper($server, 10, $helper // 0), 'a reload has another helper');
   unlike(ExtIP::log($server), qr/cannot start the helper/, '... at once');
+  $server->stop;
+};
+
+# The daemon has no descriptors left when it starts the helper, and has later.
+subtest 'no descriptors at first' => sub {
+  my @web = ExtIP::webs('9.9.9.9', '9.9.9.9');
+  my $server = ExtIP::server(\@web, '', env => Preload::no_socket('late-sockets', 'socketpair', '(type & 15) == SOCK_SEQPACKET', 'EMFILE', 1));
+  my $refused = qr/cannot start the helper process, trying again in 10 s: Too many open files$/m;
+  ok(Net::wait_for(sub { ExtIP::log($server) =~ $refused }, 10), 'the log says that there is no helper');
+  is(ExtIP::helper($server), undef, '... and there is none');
+  is(ExtIP::client($server)->login->cmd('STAT') && 1, 1, '... and clients are served');
+  ok(ExtIP::known($server, '9.9.9.9'), '... which comes by itself, and finds the address');
+  is(scalar(() = ExtIP::log($server) =~ /$refused/g), 1, '... and it was said once');
   $server->stop;
 };
 

@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use Net 'private';
 use BadServer;
 use ExtIP;
+use Preload;
 use Server;
 use Symptoms;
 use Test::More;
@@ -23,16 +24,6 @@ chmod 0755, $tools;
 my @mounts;
 my $owner = $$;
 END { if ($$ == $owner) { local $?; system('umount', '-l', $_) for reverse @mounts } }
-
-# A library that is loaded before all others.
-sub preload {
-  my ($name, $text) = @_;
-  open my $cc, '|-', 'gcc', '-shared', '-fPIC', '-x', 'c', '-o', "$tools/$name.so", '-', '-ldl' or die $!;
-  print $cc $text;
-  close $cc or die 'gcc';
-  chomp(my $first = $ENV{SANITIZE} ? `gcc -print-file-name=libasan.so` : '');
-  return { LD_PRELOAD => join ':', grep { $_ } $first, "$tools/$name.so" };
-}
 
 sub extip { my ($config, %opt) = @_; return Server->start(bind => $ExtIP::bind, port => 2121, modules => ['mod_extip'], config => $config, %opt) }
 sub log_of { my ($server) = @_; return sub { ExtIP::log($server) } }
@@ -144,18 +135,8 @@ SKIP: {
   skip "Denied: $Symptoms::NOT_PROVOKED{Denied}", 1;
 }
 
-my $no_netlink = preload('no-netlink', <<'EOC');
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <sys/socket.h>
-int socket(int domain, int type, int protocol) {
-  if (domain == AF_NETLINK) { errno = EAFNOSUPPORT; return -1; }
-  return ((int (*)(int, int, int)) dlsym(RTLD_NEXT, "socket"))(domain, type, protocol);
-}
-EOC
 {
-  my $server = extip("ExtIPEngine on\nExtIPSource if:lo\nExtIPTable none\n", env => $no_netlink);
+  my $server = extip("ExtIPEngine on\nExtIPSource if:lo\nExtIPTable none\n", env => Preload::no_netlink());
   symptom('Sandbox', Log => log_of($server));
 
   chmod 0755, "$server->{dir}/run";
