@@ -10,6 +10,7 @@ use BadRouter;
 use ExtIP;
 use Server;
 use Test::More;
+use Time::HiRes 'sleep';
 
 my $why = Server::unavailable();
 plan skip_all => $why if $why;
@@ -21,7 +22,7 @@ my $router = BadRouter->start(host => '127.0.0.2', outside => '9.9.9.7');
 sub start {
   my ($forward, %does) = @_;
   $router->does(%does);
-  return ExtIP::server(['natpmp:127.0.0.2'], sub { <<"EOC" }, modules => ['mod_extip', 'mod_natpasv']);
+  return ExtIP::server(['natpmp:127.0.0.2'], sub { <<"EOC" }, modules => ['mod_extip', 'mod_natpasv', 'mod_forward_test']);
 ExtIPGateway 127.0.0.2
 ExtIPForward $forward
 NATPasvEngine on
@@ -55,6 +56,21 @@ my $client = ExtIP::client($server)->login;
 for my $command ('PASV', 'EPSV') {
   is(ports($client, $command, 100), "@some", "$command: a client outside gets each of these, and no other");
 }
+
+# Another module may ask about one port.
+sub asked { my ($of) = @_; return ($client->cmd("XFWD $of"))[1] }
+is(asked(30000), '200 30000 30000 9.9.9.7 open open', 'a forward that is open, as another module is told');
+like(asked(30007), qr/^200 30007 30007 /, '... also the last');
+is(asked(30008), '200 30008 0 9.9.9.7 not refused', '... and one that the router refuses');
+is(asked($_), '550 not to be forwarded', "... and none of port $_") for 30020, 31000, 0;
+
+# A listener for EPSV that nobody came to: perhaps the router has forgotten.
+my $asked = () = $router->requests;
+$client->epsv;
+sleep 1.2;
+$client->epsv;
+ok(Net::wait_for(sub { (() = $router->requests) >= $asked + 8 }, 10), 'a client that never came has all forwards asked for again')
+  or diag $asked, ' and ', scalar(() = $router->requests);
 my $local = ExtIP::client($server, '127.0.0.1')->login;
 like(ports($local, 'PASV', 100), qr/\b300(?:0[89]|1\d)\b/, 'a local client gets others, too');
 
@@ -68,12 +84,15 @@ is(ports($client, 'EPSV', 100), "@outside", '... and in the 229 reply');
 my $port = ($client->pasv)[1] - 1000;
 ok(IO::Socket::INET->new(PeerAddr => $server->bind, PeerPort => $port, LocalAddr => $ExtIP::outside, Timeout => 5), '... of a listener on the port inside');
 
+is(asked(30007), '200 30007 31007 9.9.9.7 open open', '... and another module is told as well');
+
 # Nothing is forwarded.
 $server = start('passive', result => 2);
 ok(Net::wait_for(sub { ($server->ctl('extip', 'forwards'))[1] =~ /refused/ }, 10), 'the router refuses');
 ok(open_ports($server, '0 of 20 forwarded'), '... all ports');
 $client = ExtIP::client($server)->login;
 like(ports($client, 'PASV', 400), qr/^30000 .* 30019$/, 'then a client outside gets all');
+like(asked(30000), qr/^200 30000 0 \S+ not /, '... and another module is told that they are not open');
 like($server->log, qr/the router forwards no port of pool 'public': all are announced/, '... and the log says so');
 
 done_testing;

@@ -1,7 +1,7 @@
 /*
- * A module that leaves the daemon no room for another mapping, for a second after
- * it has read its configuration for the first time: what the modules share with
- * their sessions cannot be allocated.
+ * A module that leaves the daemon no room for another mapping, for a second
+ * after it has read its configuration for the first time: what the modules
+ * share with their sessions cannot be allocated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -49,8 +49,18 @@ static void postparse_ev(const void *event_data, void *user_data) {
 static int no_memory_init(void);
 
 __attribute__((visibility("default"))) module no_memory_module = {
-  NULL, NULL, 0x20, "no_memory", NULL, NULL, NULL, no_memory_init, NULL,
-  "mod_no_memory/0", NULL, 0,
+  NULL,
+  NULL,
+  0x20,
+  "no_memory",
+  NULL,
+  NULL,
+  NULL,
+  no_memory_init,
+  NULL,
+  "mod_no_memory/0",
+  NULL,
+  0,
 };
 
 static int no_memory_init(void) {

@@ -10,6 +10,7 @@
 #define FAILING_H
 
 #include <curl/curl.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,6 +19,8 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tap.h"
 
 /* The call of this number, of those whose names are in CALLS, fails. */
 static struct {
@@ -79,6 +82,8 @@ FAILING(ssize_t, -1, send, (int fd, const void *at, size_t len, int flags),
 FAILING(ssize_t, -1, write, (int fd, const void *at, size_t len), (fd, at, len))
 FAILING(ssize_t, -1, getrandom, (void *at, size_t len, unsigned int flags),
   (at, len, flags))
+FAILING(int, 0, setresuid, (uid_t user, uid_t effective, uid_t saved),
+  (user, effective, saved)) /* does nothing, and says that it did */
 FAILING(pid_t, -1, fork, (void), ())
 FAILING(CURL *, NULL, curl_easy_init, (void), ())
 FAILING(CURLM *, NULL, curl_multi_init, (void), ())
@@ -89,6 +94,21 @@ FAILING(struct curl_slist *, NULL, curl_slist_append,
 FAILING(CURLcode, CURLE_AGAIN, curl_easy_send,
   (CURL * easy, const void *at, size_t len, size_t *sent),
   (easy, at, len, sent))
+
+/* What the modules call has two arguments or three. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...) {
+  va_list args;
+  long a, b, c;
+
+  va_start(args, number);
+  a = va_arg(args, long);
+  b = va_arg(args, long);
+  c = va_arg(args, long);
+  va_end(args);
+  return fails("syscall") ? -1 : __real_syscall(number, a, b, c);
+}
 
 /* All its options are as wide as a pointer. */
 CURLcode __real_curl_easy_setopt(CURL *easy, CURLoption option, ...);
@@ -103,6 +123,74 @@ CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   return fails("curl_easy_setopt")
            ? CURLE_OUT_OF_MEMORY
            : __real_curl_easy_setopt(easy, option, value);
+}
+
+static char said[1024];
+
+/* What runs out, and the calls that notice. */
+struct shortage {
+  const char *of, *calls;
+  int error;
+};
+
+#define ALLOCATE " malloc calloc realloc strdup strndup open_memstream "
+
+__attribute__((unused)) static const struct shortage
+  memory = { "memory", ALLOCATE, ENOMEM },
+  memory_and_libcurl = { "memory, here and in libcurl",
+    ALLOCATE "curl_easy_init curl_easy_setopt curl_easy_send curl_multi_init "
+             "curl_multi_add_handle curl_slist_append ",
+    ENOMEM },
+  descriptors = { "descriptors", " pipe2 socket socketpair ", EMFILE },
+  buffers = { "buffers", " socket bind connect send setsockopt ", ENOBUFS },
+  processes = { "processes", " fork ", EAGAIN },
+  randomness = { "random numbers", " getrandom ", EAGAIN };
+
+static int count_fds(void) {
+  DIR *dir = opendir("/proc/self/fd");
+  int count = 0;
+
+  while (readdir(dir) != NULL) {
+    count++;
+  }
+  (void) closedir(dir);
+  return count;
+}
+
+static void fail_first(const char *calls, int error) {
+  fault.calls = calls;
+  fault.number = 1;
+  fault.error = error;
+  fault.seen = 0;
+  fault.hit = false;
+}
+
+/* RUN does something and returns whether it could; if not, why is in SAID. The
+ * first call that can fail does, then the second, up to the last, and then
+ * none. */
+static void each_fails(const char *what, const struct shortage *shortage,
+  bool (*run)(const void *arg), const void *arg) {
+  int fds = count_fds();
+  long failed = 0, silent = 0, kept = 0;
+  bool could;
+
+  for (long number = 1;; number++) {
+    fail_first(shortage->calls, shortage->error);
+    fault.number = number;
+    said[0] = '\0';
+    could = run(arg);
+    fault.calls = NULL;
+    if (!fault.hit) {
+      break;
+    }
+    failed += !could;
+    silent += !could && said[0] == '\0';
+    kept += count_fds() != fds;
+  }
+  ok(could, "%s: nothing fails", what);
+  ok(failed > 0, "... without %s it ends in another way", shortage->of);
+  is_int(silent, 0, "... says why, each time");
+  is_int(kept, 0, "... and keeps no descriptor");
 }
 
 #endif
