@@ -104,6 +104,13 @@ ssize_t extip_router_query_read(
   return len;
 }
 
+void extip_router_query_discard(struct extip_query *query, const char *reason) {
+  struct extip_router_query *state = query->state;
+
+  state->strays++;
+  state->stray = reason != NULL ? reason : "an answer to another request";
+}
+
 void extip_router_query_answer(struct extip_query *query, struct in_addr addr) {
   char reason[EXTIP_REASON_MAX];
 

@@ -41,6 +41,10 @@ void extip_router_query_send(struct extip_query *query);
 ssize_t extip_router_query_read(
   struct extip_query *query, unsigned char buf[EXTIP_ROUTER_DATAGRAM_MAX + 1]);
 
+/* Counts an answer that is none, and why; NULL: it is one to another request.
+ */
+void extip_router_query_discard(struct extip_query *query, const char *reason);
+
 /* Settles the query with the router's outside address, which is not what the
  * Internet sees if it is private. */
 void extip_router_query_answer(struct extip_query *query, struct in_addr addr);

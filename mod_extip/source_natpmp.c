@@ -25,14 +25,12 @@ static void start(struct extip_query *query) {
 
 static void judge(
   struct extip_query *query, const unsigned char *buf, size_t len) {
-  struct extip_router_query *state = query->state;
   struct extip_natpmp_answer answer;
-  const char *reason = "an answer to another request";
+  const char *reason;
 
   if (extip_natpmp_get(buf, len, &answer, &reason) < 0 ||
       answer.op != EXTIP_NATPMP_ADDRESS) {
-    state->strays++;
-    state->stray = reason;
+    extip_router_query_discard(query, reason);
   } else if (answer.result == EXTIP_NATPMP_NETWORK_FAILURE &&
              extip_router_private().s_addr != INADDR_ANY) {
     extip_router_query_answer(query, extip_router_private());

@@ -73,15 +73,13 @@ static void start(struct extip_query *query) {
 
 static void judge(
   struct extip_query *query, const unsigned char *buf, size_t len) {
-  struct extip_router_query *state = query->state;
   struct extip_pcp_answer answer;
-  const char *reason = "an answer to another request";
+  const char *reason;
 
   if (extip_pcp_get(buf, len, &answer, &reason) < 0 ||
       (answer.result != EXTIP_PCP_UNSUPP_VERSION &&
         !extip_pcp_answers(&answer, &asked))) {
-    state->strays++;
-    state->stray = reason;
+    extip_router_query_discard(query, reason);
   } else if (answer.result == EXTIP_PCP_SUCCESS ||
              (answer.has_map && answer.outer_addr.s_addr != INADDR_ANY &&
                answer.outer_addr.s_addr != asked.outer_addr.s_addr)) {

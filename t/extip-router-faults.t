@@ -64,6 +64,24 @@ for my $protocol ('pcp', 'natpmp') {
   is(scalar(my @rules = $router->rules), 0, '... and none after the end');
 }
 
+# The source pcp: asks about a forward in force.
+{
+  $router->does;
+  my $server = ExtIP::server(['pcp:127.0.0.2'], "ExtIPTimeout 2s\nExtIPGateway 127.0.0.2 pcp\nExtIPForward passive max 2\nPassivePorts 30000 30039\n");
+  ok(ExtIP::known($server, '9.9.9.7'), 'pcp: is told the address');
+  for my $case (
+    [[fault => 'nonce'], qr/no answer in 2000 ms: discarded \d+, the last: an answer to another request/],
+    [[fault => 'silent'], qr/no answer in 2000 ms: is PCP switched on in the router\?/],
+  ) {
+    my ($does, $says) = @$case;
+    $router->does(@$does);
+    $server->ctl('extip', 'refresh');
+    ok(Net::wait_for(sub { ExtIP::status($server) =~ $says }, 15), "... @$does: the status says what came") or diag ExtIP::status($server);
+  }
+  like(ExtIP::status($server), qr/^  address     9\.9\.9\.7$/m, '... and the address is kept');
+  $server->stop;
+}
+
 # A table that is full, with an answer and without.
 for my $full ('refuses', 'silent') {
   $router->does(max => 32, $full eq 'silent' ? (full => 'silent') : ());

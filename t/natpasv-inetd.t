@@ -19,7 +19,6 @@ plan skip_all => $why if $why;
 my $server = Server->new(port => 2121, modules => ['mod_natpasv'], config => sub { <<"EOC" });
 ServerType inetd
 NATPasvEngine on
-NATPasvTable $_[0]{dir}/run/natpasv.tab
 NATPasvLog $_[0]{dir}/natpasv.log
 NATPasvPool public 30000-30003 quarantine 0s
 NATPasvRule * pool public wait 0s share any
