@@ -43,6 +43,30 @@ static void test_keys(void) {
   }
 }
 
+/* Each byte of the network counts, and none after it. */
+static void test_bytes(void) {
+  unsigned char address[16] = { 0x20, 1 };
+  unsigned int counted = 0;
+
+  for (unsigned int len = 4; len <= 16; len += 12) {
+    uint64_t key = keepalive_network_key(address, len), seen[16] = { 0 };
+
+    counted = 0;
+    for (unsigned int i = 0; i < len; i++) {
+      address[i] ^= 0x81;
+      seen[i] = keepalive_network_key(address, len);
+      address[i] ^= 0x81;
+      if (seen[i] != key) {
+        ok(i == counted++ && (i == 0 || seen[i] != seen[i - 1]),
+          "byte %u of %u is one of the network", i, len);
+      }
+    }
+    is_int(counted, len == 4 ? 3 : 6, "no other is");
+  }
+  ok(key_of("32.1.0.0") != key_of("2001::"),
+    "a network of IPv4 is none of IPv6 with the same bytes");
+}
+
 static void test_facts(void) {
   static const struct {
     const char *what;
@@ -60,6 +84,11 @@ static void test_facts(void) {
       { { 8, 16 }, { 0, 0 }, { 1, 0 } }, 8, 16, 8 },
     { "a path that has become better", { { 8, 16 }, { 20, 0 } }, 20, 0, 25 },
     { "a path that has become worse", { { 25, 0 }, { 4, 8 } }, 4, 8, 4 },
+    { "survived for as long as it was forgotten", { { 0, 16 }, { 16, 0 } }, 16,
+      0, 25 },
+    { "... also for a second", { { 0, 1 }, { 1, 0 } }, 1, 0, 25 },
+    { "forgotten for as long as it survived", { { 16, 0 }, { 0, 16 } }, 0, 16,
+      8 },
     { "it only forgets what is longer than the interval",
       { { 30, 60 } }, 30, 60, 25 },
   };
@@ -108,6 +137,14 @@ static void test_room(void) {
   is_int(keepalive_network_facts(first).forgotten, 16,
     "the one that was asked for last stays");
 
+  for (unsigned int i = 0; i < KEEPALIVE_NETWORKS; i++) {
+    atomic_store(&networks[i].facts, 0x00080010);
+  }
+  other = keepalive_network_find(networks, key_of("192.0.77.1"), 1000002);
+  ok(keepalive_network_facts(other).survived == 0 &&
+       keepalive_network_facts(other).forgotten == 0,
+    "nothing is known of a network that takes the place of another");
+
   (void) keepalive_network_find(networks, key_of("192.0.2.1"), 1000001);
   (void) keepalive_network_learn(first, key_of("198.51.100.1"), 1, 2);
   is_int(keepalive_network_facts(first).forgotten, 16,
@@ -139,6 +176,7 @@ static void test_line(void) {
 
 int main(void) {
   test_keys();
+  test_bytes();
   test_facts();
   test_room();
   test_line();

@@ -174,6 +174,33 @@ static void test_counters(void) {
     "... also what was skipped");
 }
 
+/* As many networks as are told, and one more; and those at the end. */
+static void test_networks(void) {
+  static struct keepalive_table table;
+  struct keepalive_facts facts;
+  char text[KEEPALIVE_NETWORK_TEXT];
+  unsigned int i = KEEPALIVE_NETWORKS, told = 0;
+
+  keepalive_table_start(&table, 1);
+  for (unsigned int j = 0; j <= MAX_NETWORKS; j++) {
+    atomic_store(&table.network[KEEPALIVE_NETWORKS - 1 - j].facts, 0x00080010);
+  }
+  report(&table, TEXT);
+  for (const char *at = all; (at = strstr(at, "at most 16s")) != NULL; at++) {
+    told++;
+  }
+  is_int(told, MAX_NETWORKS, "of %d networks %d are told", MAX_NETWORKS + 1,
+    MAX_NETWORKS);
+
+  ok(!keepalive_status_network(&table, &i, &facts, text) &&
+       i == KEEPALIVE_NETWORKS,
+    "after the last network there is none");
+  i = KEEPALIVE_NETWORKS - 1;
+  ok(keepalive_status_network(&table, &i, &facts, text) &&
+       i == KEEPALIVE_NETWORKS && facts.forgotten == 16,
+    "... which is told as well");
+}
+
 static double seconds(void) {
   struct timespec ts;
 
@@ -230,6 +257,7 @@ int main(void) {
   test_empty();
   test_sessions();
   test_counters();
+  test_networks();
   test_hostile();
   return done_testing();
 }

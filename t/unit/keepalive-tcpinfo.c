@@ -186,11 +186,25 @@ static void test_other_kernels(void) {
   other_info = NULL;
 }
 
+/* The window is there when all of it is. */
+static void test_window(void) {
+  unsigned char info[WINDOW_OFFSET + 4] = { 0 };
+  unsigned int wrong = 0;
+
+  info[WINDOW_OFFSET] = 42;
+  for (socklen_t len = 0; len < sizeof(info); len++) {
+    wrong += window_of(info, len) != UINT_MAX;
+  }
+  is_int(wrong, 0, "a kernel that does not tell the window has a large one");
+  is_int(window_of(info, sizeof(info)), 42, "one that tells it is believed");
+}
+
 int main(void) {
   double before = keepalive_now();
   struct keepalive_tcpinfo path = { 0 };
 
   test_other_kernels();
+  test_window();
   connect_both();
   if (keepalive_tcpinfo_get(server, &path) < 0 && errno == ENOSYS) {
     puts("# the kernel, or an emulator, does not tell enough");
