@@ -114,6 +114,13 @@ static void test_suspicion(void) {
       { 60, 1, 9, 2, 59 }, { 80, 1, 9, 5, 0 }, false, false },
     { "the client was heard at the end of the transfer",
       { 60, 59, 9, 0, 59 }, { 80, 59, 9, 5, 0 }, true, false },
+    { "the client was heard as long as an answer may take",
+      { 60, 1, 9, 2, 27 }, { 80, 1, 9, 5, 0 }, true, false },
+    { "... and longer", { 60, 1, 9, 2, 27.1 }, { 80, 1, 9, 5, 0 }, true, true },
+    { "no probe was due", { 60, 1, 9, 0, 59 }, { 80, 1, 9, 5, 0 }, true, false },
+    { "two probes got lost", { 60, 1, 9, 2, 59 }, { 80, 1, 9, 2, 0 }, true,
+      false },
+    { "... and a third", { 60, 1, 9, 2, 59 }, { 80, 1, 9, 3, 0 }, true, true },
     { "a single probe got lost", { 60, 1, 9, 1, 59 }, { 80, 61, 10, 0, 0 }, true,
       false },
   };
@@ -131,6 +138,59 @@ static void test_suspicion(void) {
   }
 }
 
+/* Of one look: what it starts from, what it sees, what it leaves behind. */
+static void test_looks(void) {
+  static const struct {
+    const char *what;
+    struct keepalive_silence before;
+    struct keepalive_tcpinfo control;
+    double data;
+    unsigned int survived, forgotten, vain;
+  } cases[] = {
+    { "an answer after 14 s", { .seen = true, .heard = 10, .segs_in = 5 },
+      { .heard = 24, .segs_in = 6 }, 0, 14, 0, 0 },
+    { "no answer", { .seen = true, .heard = 10, .segs_in = 5 },
+      { .heard = 24, .segs_in = 5 }, 0, 0, 0, 0 },
+    { "an answer to what was sent again",
+      { .seen = true, .heard = 10, .segs_in = 5, .resent = 3 },
+      { .heard = 24, .segs_in = 6, .resent = 4 }, 0, 0, 0, 0 },
+    { "the first look", { .heard = 0 }, { .heard = 24, .segs_in = 1 }, 0, 0, 0,
+      0 },
+    { "an answer on a path that had forgotten",
+      { .seen = true, .heard = 10, .segs_in = 5, .forgotten = 4, .vain = 3,
+        .suspected = true },
+      { .heard = 12, .segs_in = 6 }, 0, 2, 0, 0 },
+    { "nobody knows whether the client was there",
+      { .seen = true, .heard = 10, .segs_in = 5, .vain = 2, .tries = 2 },
+      { .heard = 10, .segs_in = 5, .tries = 3 }, 0, 0, 0, 0 },
+    { "it was, for exactly as long as an answer may take",
+      { .seen = true, .heard = 10, .segs_in = 5, .vain = 2, .tries = 2 },
+      { .heard = 10, .segs_in = 5, .tries = 3 }, 71, 0, 0, 0 },
+    { "it was, for longer",
+      { .seen = true, .heard = 10, .segs_in = 5, .vain = 1, .tries = 1 },
+      { .heard = 10, .segs_in = 5, .tries = 2 }, 71.1, 0, 0, 2 },
+    { "... and a third probe was in vain",
+      { .seen = true, .heard = 10, .segs_in = 5, .vain = 2, .tries = 2 },
+      { .heard = 10, .segs_in = 5, .tries = 3 }, 71.1, 0, 60, 3 },
+  };
+
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    const struct keepalive_tcpinfo *control = &cases[i].control;
+    struct keepalive_silence after = cases[i].before;
+
+    keepalive_silence_look(&after, control, 60, cases[i].data);
+    is_int(after.survived, cases[i].survived, "%s: survived", cases[i].what);
+    is_int(after.forgotten, cases[i].forgotten, "... forgotten");
+    is_int(after.vain, cases[i].vain, "... in vain");
+    ok(after.tries == control->tries && !after.suspected &&
+         (control->tries > 0 ||
+           (after.seen && after.heard == control->heard &&
+             after.segs_in == control->segs_in &&
+             after.resent == control->resent)),
+      "... and the next look starts from this one");
+  }
+}
+
 static void test_steps(void) {
   static const struct {
     unsigned int survived, step, limit, forgotten, next;
@@ -141,6 +201,7 @@ static void test_steps(void) {
     { 16, 16, 25, 0, 25 },
     { 25, 25, 25, 0, 25 },
     { 4, 8, 25, 0, 8 },
+    { 1, 1, 25, 1, 1 },
     { 8, 8, 25, 16, 8 },
     { 8, 8, 25, 17, 16 },
     { 4, 4, 25, 16, 8 },
@@ -172,6 +233,7 @@ static void test_line(void) {
 int main(void) {
   test_stories();
   test_suspicion();
+  test_looks();
   test_steps();
   test_line();
   return done_testing();

@@ -186,6 +186,15 @@ static void test_other_kernels(void) {
   other_info = NULL;
 }
 
+/* What is a socket, and not of TCP. */
+static void test_other_sockets(void) {
+  struct keepalive_tcpinfo path;
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+  is_int(keepalive_tcpinfo_get(fd, &path), -1, "a UDP socket has no TCP_INFO");
+  (void) close(fd);
+}
+
 /* The window is there when all of it is. */
 static void test_window(void) {
   unsigned char info[WINDOW_OFFSET + 4] = { 0 };
@@ -205,6 +214,7 @@ int main(void) {
 
   test_other_kernels();
   test_window();
+  test_other_sockets();
   connect_both();
   if (keepalive_tcpinfo_get(server, &path) < 0 && errno == ENOSYS) {
     puts("# the kernel, or an emulator, does not tell enough");
