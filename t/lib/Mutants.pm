@@ -61,7 +61,7 @@ sub mutants {
     my $commented = $in_comment;
     $in_comment = 1 if ($line =~ s/"(?:\\.|[^"\\])*"//gr) =~ m{/\*(?!.*\*/)};
     $in_comment = 0 if $line =~ m{\*/};
-    next if $bare !~ /\S/ or $commented && $line !~ m{\*/} or $line =~ /^#(?!\s*define \w+ )|^\s*case .*:$|_Static_assert|^\s*\w*log\w*\(/;
+    next if $bare !~ /\S/ or $commented && $line !~ m{\*/} or $line =~ /^#(?!\s*define \w+ )|^\s*case .*:$|_Static_assert|^\s*(?:\w*log\w*|pr_trace_msg)\(/;
     my $found = sub { my ($kind, $new) = @_; push @found, { line => $number, kind => $kind, old => $line, new => $new } if $new ne $line };
     for (@KINDS) {
       my ($kind, $pattern, $put) = @$_;

@@ -62,6 +62,9 @@ int main(void) {
   is_asked(
     "200 200 9 8901 1", control, "at least nine, and no deadline any more");
 
+  keepalive_probes_idle(53, 0);
+  is_asked("53 53 16 8901 1", control, "... never for longer than that");
+
   keepalive_probes_transfer(10, 0);
   is_asked(
     "10 10 90 8901 1", control, "in a transfer: for a quarter of an hour");
@@ -70,6 +73,8 @@ int main(void) {
   keepalive_probes_transfer(10, 1600);
   is_asked("10 16 125 8901 1", control,
     "a longer one: a quarter more, in no more than 127 probes");
+  keepalive_probes_transfer(10, 1626);
+  is_asked("10 17 119 8901 1", control, "... exactly 127 seconds times 16");
   keepalive_probes_transfer(20, 1600);
   is_asked(
     "20 20 100 8901 1", control, "... and not more often than the interval");
@@ -102,6 +107,18 @@ int main(void) {
   control = -1;
   keepalive_probes_stop();
   is_asked("60 60 15 8901 1", data, "a connection that is gone is left alone");
+
+  is_int(traced, 1, "... and nothing is said of it");
+
+  control = data;
+  (void) dup2(control, STDIN_FILENO); /* as inetd has it */
+  control = STDIN_FILENO;
+  (void) keepalive_probes_start();
+  keepalive_probes_pause();
+  is_asked("60 60 15 8901 0", control,
+    "a pause at once changes nothing else, also on descriptor 0");
+  keepalive_probes_stop();
+  is_asked("60 60 15 8901 1", control, "... and ends");
 
   (void) !pipe(fds);
   control = fds[0];

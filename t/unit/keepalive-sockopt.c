@@ -28,6 +28,7 @@ static void test_socket(void) {
 
   during = before;
   keepalive_sockopts_deadline(&during, 60, 300);
+  is_int(during.value[KEEPALIVE_ON], 1, "a plan with a deadline has probes");
   keepalive_sockopts_change(fd, &before, &during);
   keepalive_sockopts_get(fd, &now);
   ok(same(&now, &during), "the kernel takes a plan with a deadline as it is");
@@ -40,6 +41,7 @@ static void test_socket(void) {
   is_int(during.value[KEEPALIVE_USER_TIMEOUT], 8901,
     "without a deadline TCP_USER_TIMEOUT is left alone");
   is_int(during.value[KEEPALIVE_IDLE], 60, "a probe comes after the interval");
+  is_int(during.value[KEEPALIVE_ON], 1, "... as the kernel reports it");
 
   during.value[KEEPALIVE_COUNT] = 1000000;
   during.value[KEEPALIVE_ON] = 1;
