@@ -7,7 +7,14 @@
  */
 
 #include "tap.h"
+
+#include <stdlib.h>
+
+static int no_memory = 0;
+
+#define realloc(at, size) (no_memory ? NULL : realloc(at, size))
 #include "../../mod_keepalive/reply.c"
+#undef realloc
 
 #define STREAM_SIZE 65536
 
@@ -155,6 +162,50 @@ static void test_growth(void) {
     wrong += line != NULL && strncmp(line + 1, "226-", 4) != 0;
   }
   is_int(wrong, 0, "one byte each, and no line begins with half a code");
+  for (const char *line = stream, *end; (end = strchr(line, '\r')) != NULL;
+       line = end + 2) {
+    is_int(end - line, line == stream ? 900 : 898,
+      "a line is as long as it may be");
+  }
+  keepalive_reply_reset(&reply);
+}
+
+/* Replies of others wait for the last line of an end of many, however short they
+ * are. */
+static void test_waiting(void) {
+  struct keepalive_reply reply;
+
+  start(&reply);
+  grow(&reply, 1);
+  write_line(&reply, "2", 1);
+  write_line(&reply, "226-Welcome\r\n", 0);
+  is_str(stream, "226-Transferring\r\n226-Welcome\r\n", "others wait");
+  write_line(&reply, "226 Transfer complete\r\n", 0);
+  is_str(stream,
+    "226-Transferring\r\n226-Welcome\r\n226 Transfer complete\r\n2",
+    "... until the end");
+}
+
+static void test_room(void) {
+  static char text[131073];
+  struct keepalive_reply reply;
+
+  start(&reply);
+  is_int(keepalive_reply_hold(&reply, text, 131073), -1,
+    "more than 128 KiB cannot wait");
+  is_int(keepalive_reply_hold(&reply, text, 131071), 0, "a byte less can");
+  is_int(keepalive_reply_hold(&reply, text, 1), 0, "... and one more");
+  is_int(keepalive_reply_hold(&reply, text, 1), -1, "... and none after that");
+  keepalive_reply_reset(&reply);
+
+  no_memory = 1;
+  is_int(keepalive_reply_hold(&reply, text, 1), -1, "nor can any without memory");
+  no_memory = 0;
+  is_int((long long) reply.held_len, 0, "... which is not counted");
+
+  grow(&reply, 1);
+  is_int(keepalive_reply_judge(&reply, "226 x", 3, 0), KEEPALIVE_REPLY_DROP,
+    "a code ends with what follows it");
 }
 
 static void test_many_lines(void) {
@@ -215,6 +266,8 @@ static void test_broken(void) {
 int main(void) {
   test_any_length();
   test_growth();
+  test_waiting();
+  test_room();
   test_many_lines();
   test_others();
   test_broken();
