@@ -272,7 +272,7 @@ int natpasv_export(const char *front, const struct natpasv_export *what,
   print_all(&p, which);
   if (lines > NATPASV_EXPORT_LINES) {
     (void) snprintf(reason, reason_size,
-      "%s: %u lines are more than ftpdctl can show, %u: use pools with fewer ports or ranges, or fewer slices",
+      "%s: %u lines are more than ftpdctl can show, %d: use pools with fewer ports or ranges, or fewer slices",
       front, lines, NATPASV_EXPORT_LINES);
     return -1;
   }
