@@ -58,8 +58,8 @@ void natpasv_summary_say(void) {
   }
 
   if (on == 0) {
-    pr_log_pri(PR_LOG_NOTICE, MOD_NATPASV_VERSION
-      ": in force for no server: NATPasvEngine is off");
+    pr_log_pri(PR_LOG_NOTICE,
+      MOD_NATPASV_VERSION ": in force for no server: NATPasvEngine is off");
     return;
   }
 
