@@ -98,6 +98,7 @@ ProxyEngine on
 ProxyRole reverse
 ProxyTables $self->{dir}/proxy
 ProxyReverseServers ftp://192.168.1.10:2110
+ProxyTimeoutConnect 60
 EOC
       },
     );
