@@ -3,8 +3,8 @@ package Preload;
 # Calls of the C library that fail, or do something else, for a daemon and all
 # that it starts: a library that is loaded before all others.
 #
-#   Server->start(env => Preload::failing('fork', 'EAGAIN'), ...);
-#   ... env => Preload::library('name', 'int fork(void) { ... }') ...
+#   Server->start(env => Preload::no_netlink(), ...);
+#   ... env => Preload::library('no-fork', 'pid_t fork(void) { ... }') ...
 
 use strict;
 use warnings;

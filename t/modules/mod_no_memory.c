@@ -39,7 +39,7 @@ static void postparse_ev(const void *event_data, void *user_data) {
     pr_log_pri(PR_LOG_ERR, "mod_no_memory: /proc/self/statm cannot be read");
   }
   (void) (statm != NULL && fclose(statm));
-  if (!pr_define_exists("MEMORY_WAS_SHORT")) {
+  if (pages > 0 && !pr_define_exists("MEMORY_WAS_SHORT")) {
     (void) pr_define_add("MEMORY_WAS_SHORT", TRUE);
     (void) pr_timer_add(1, -1, &no_memory_module, lift_limit, "mod_no_memory");
     limit(pages * (unsigned long) getpagesize());
