@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Net 'private';
 use Client;
+use Limits;
 use Server;
 use Socket qw(MSG_OOB);
 use Test::More;
@@ -104,8 +105,9 @@ gives_up('ABOR as RFC 959 has it', sub {
 });
 is_deeply(\@said, [425, 226], '... with both replies');
 
-# Behind many others a session sleeps for seconds, unless something comes from
-# its client.
+# Behind many others a session sleeps for up to 19 s, unless something comes from
+# its client. A busy machine takes longer to end a session, so the limit grows
+# with its load.
 {
   my $many   = 950;
   my $holder = client();
@@ -139,7 +141,7 @@ is_deeply(\@said, [425, 226], '... with both replies');
     $do->($client);
     Net::wait_for(sub { waiting() == $many }, 10);
     my $took = time - $begin;
-    cmp_ok($took, '<', $ENV{SANITIZE} ? 2 : 1, sprintf 'behind them a client %s: out of the queue after %.2f s', $how, $took);
+    cmp_ok($took, '<', Limits::slowness(), sprintf 'behind them a client %s: out of the queue after %.2f s', $how, $took);
     $client->close;
   }
   close $mine;

@@ -35,7 +35,7 @@ From 198.51.100.0/24
 </Class>
 NATPasvEngine on
 NATPasvLog $_[0]{dir}/natpasv.log
-NATPasvPool lan      20000-20009
+NATPasvPool lan      20000-20009 quarantine 1h
 NATPasvPool partners 21000-21004,21010-21014 external 41000 quarantine 0s
 NATPasvPool public   22000-22003 listen 127.0.0.9 quarantine 0s
 NATPasvPool vip      23000-23009
