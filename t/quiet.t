@@ -82,6 +82,7 @@ for my $case (['engines that are off', 0], ['engines in one of two servers', 1])
   my $server = start(sub { "ExtIPTable none\n$engines<VirtualHost 127.0.0.9>\nPort 2121\n</VirtualHost>\n" });
   my $of = $on ? '1 of 2 servers: ' : 'no server: ';
   like(join("\n", in_force($server, $_)), qr/\A\Q$_\E: in force for $of.*\z/, "$name: $_ says so in one line") for @ours;
+  is(join("\n", in_force($server, 'mod_keepalive')), "mod_keepalive: in force for 1 of 2 servers: '* interval 25s method auto'", '... without a KeepaliveRule what applies then') if $on;
   like(ExtIP::log($server), qr/mod_natpasv\S+ in force .*: PassivePorts 61000-61009 \(10 ports\); leases in memory$/m, '... and PassivePorts are named') if $on;
   $server->stop;
 }

@@ -135,6 +135,22 @@ static void test_advice(void) {
   log_in("192.0.2.1", NULL);
   is_said("", "a client from elsewhere, and it is no proxy");
 
+  table->first = 0;
+  table->same = 0;
+  for (int i = 1; i < 50; i++) {
+    log_in("2001:db8:0:1:100::1", NULL);
+  }
+  log_in("2001:db8:0:1:200::1", NULL);
+  is_said("", "hosts of one network are not one");
+  table->first = 0;
+  table->same = 0;
+  for (int i = 1; i < 50; i++) {
+    log_in("2001:db8:0:1::1", NULL);
+  }
+  log_in("2001:db8:0:2::1", NULL);
+  ok(done.log[0] != '\0', "... and one host may be in two");
+  table->advised = 0;
+
   arrive("192.0.2.3", NULL);
   configure_number("ProxyProtocolEngine", FALSE);
   run("PASS", true);

@@ -209,6 +209,23 @@ static double seconds(void) {
 }
 
 /* A session that was taken over writes what it likes. */
+/* A count of slots that is no such count, and what lies behind them. */
+static void test_too_many(void) {
+  static struct {
+    struct keepalive_table table;
+    struct keepalive_slot behind;
+  } memory;
+  unsigned int all = 0;
+
+  keepalive_table_start(&memory.table, 1);
+  (void) fill(&memory.table, true);
+  atomic_store(&memory.table.used, KEEPALIVE_SLOTS + 1);
+  memory.behind = memory.table.slot[0];
+  is_int(keepalive_status_sessions(&memory.table, &all), 1,
+    "what lies behind the last slot is not counted");
+  is_int(all, 1, "... nor looked at");
+}
+
 static void test_hostile(void) {
   static struct keepalive_table table;
   double least = 1;
@@ -258,6 +275,7 @@ int main(void) {
   test_sessions();
   test_counters();
   test_networks();
+  test_too_many();
   test_hostile();
   return done_testing();
 }

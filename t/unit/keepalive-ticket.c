@@ -182,6 +182,25 @@ static void update_client(unsigned int times) {
   }
 }
 
+/* One answer, and the beginning of another. */
+static void test_half_update(void) {
+  BIO *socket = SSL_get_wbio(client), *memory = BIO_new(BIO_s_mem());
+  int half = KEY_UPDATE_SIZE + 10;
+  char *bytes;
+
+  (void) BIO_up_ref(socket);
+  SSL_set0_wbio(client, memory);
+  update_client(2);
+  is_int(BIO_get_mem_data(memory, &bytes), 2 * KEY_UPDATE_SIZE, "two answers");
+  (void) !write(ends[1], bytes, (size_t) half);
+  keepalive_ticket_take_answer(server);
+  is_int(waiting(ends[0]), half, "... of which one is not whole: both stay");
+  (void) !write(ends[1], bytes + half, (size_t) (2 * KEY_UPDATE_SIZE - half));
+  keepalive_ticket_take_answer(server);
+  is_int(waiting(ends[0]), -1, "... until it is");
+  SSL_set0_wbio(client, socket);
+}
+
 static void test_key_update(SSL_CTX *client_ctx) {
   SSL_CTX *ctx = server_context();
   size_t written = 0;
@@ -215,6 +234,7 @@ static void test_key_update(SSL_CTX *client_ctx) {
   update_client(8);
   keepalive_ticket_take_answer(server);
   is_int(waiting(ends[0]), -1, "eight answers are taken at once");
+  test_half_update();
   update_client(9);
   keepalive_ticket_take_answer(server);
   is_int(waiting(ends[0]), 9 * KEY_UPDATE_SIZE, "nine are not looked through");
