@@ -78,6 +78,11 @@ static void test_transfer(void) {
   is_int(slot()->sent, 0, "the next one begins with none");
   is_int(slot()->skipped[KEEPALIVE_SENT], 0, "... of any kind");
   is_str(note("mod_keepalive.sent"), "0", "... also in its note");
+  open_data("127.0.0.1");
+  turn(1);
+  turn(20);
+  is_str(note("mod_keepalive.sent"), "1", "... and counts anew");
+  close_data();
   ends(retr, false);
   is_int(slot()->began, 0, "a command that fails ends it as well");
   is_int(done.timers, 0, "... and the alarm");
