@@ -25,7 +25,6 @@ static struct {
   struct keepalive_silence silence;
   char command[KEEPALIVE_COMMAND_LEN]; /* the last transfer's */
   bool in_transfer;
-  bool closing;      /* control_closing_cb() is registered */
   bool told;         /* how the connection died */
   unsigned int step; /* the silence that is being tried, 0: none */
   unsigned int idle; /* before a probe, also when they have been paused */
@@ -140,9 +139,7 @@ static double client_heard(double data) {
 }
 
 void keepalive_watch_witness(void) {
-  if (watch.terms != NULL) {
-    (void) client_heard(data_heard());
-  }
+  (void) client_heard(data_heard());
 }
 
 static void check_deadline(
@@ -165,7 +162,7 @@ void keepalive_watch_look(double now) {
   struct keepalive_tcpinfo control = { 0 };
   double data;
 
-  if (watch.terms == NULL || now - watch.looked < 0.9 ||
+  if (now - watch.looked < 0.9 ||
       keepalive_tcpinfo_get(keepalive_control_fd(), &control) < 0 ||
       control.closed) {
     return;
@@ -193,10 +190,6 @@ void keepalive_watch_look(double now) {
 }
 
 void keepalive_watch_transfer(const char *command) {
-  if (watch.terms == NULL) {
-    return;
-  }
-
   watch.in_transfer = true;
   watch.witness = 0;
   sstrncpy(watch.command, command, sizeof(watch.command));
@@ -207,10 +200,6 @@ void keepalive_watch_transfer(const char *command) {
 }
 
 void keepalive_watch_data(void) {
-  if (watch.terms == NULL) {
-    return;
-  }
-
   if (watch.terms->rule.deadline > 0) {
     keepalive_probes_data(PR_NETIO_FD(session.d->outstrm),
       watch.terms->interval, watch.terms->rule.deadline);
@@ -223,10 +212,6 @@ void keepalive_watch_data(void) {
 
 void keepalive_watch_transfer_end(bool well) {
   struct keepalive_tcpinfo control = { 0 };
-
-  if (watch.terms == NULL || !watch.in_transfer) {
-    return;
-  }
 
   /* A transfer ends well when all is written, also if the client vanished
    * before it had all. */
@@ -263,7 +248,6 @@ static void control_closing_cb(void *data) {
   double silent;
 
   (void) data;
-  watch.closing = false;
   if (watch.terms == NULL ||
       keepalive_tcpinfo_get(keepalive_control_fd(), &control) < 0) {
     return;
@@ -284,15 +268,9 @@ static void control_closing_cb(void *data) {
 void keepalive_watch_start(const struct keepalive_terms *terms) {
   watch.terms = terms;
   watch.idle = terms->interval;
-  if (!watch.closing && session.c != NULL) {
-    register_cleanup2(session.c->pool, NULL, control_closing_cb);
-    watch.closing = true;
-  }
+  register_cleanup2(session.c->pool, NULL, control_closing_cb);
 }
 
 void keepalive_watch_stop(void) {
-  bool closing = watch.closing;
-
   memset(&watch, 0, sizeof(watch));
-  watch.closing = closing;
 }

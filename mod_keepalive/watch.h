@@ -16,7 +16,7 @@
 
 #include "terms.h"
 
-/* From the login on. */
+/* From the login on; the rest is called in between. */
 void keepalive_watch_start(const struct keepalive_terms *terms);
 void keepalive_watch_stop(void);
 

@@ -67,6 +67,10 @@ static void test_broken(void) {
   is_said(
     "127.0.0.1: transfer failed after its 226 was started: closing instead of '221 Bye'\n",
     "... and of a line, no more than the line");
+  (void) say(retr, "\r\n");
+  is_said(
+    "127.0.0.1: transfer failed after its 226 was started: closing instead of ''\n",
+    "... which may be empty");
   close_data();
 
   log_in("127.0.0.1", "* method reply");
