@@ -6,6 +6,26 @@
 
 #include "keepalive-session.h"
 
+/* There was no memory to share. */
+static void test_no_memory(void) {
+  const cmd_rec *cmd;
+
+  arrive("127.0.0.1", "* method reply deadline 60s");
+  configure_number("ProxyProtocolEngine", TRUE);
+  run("USER", true);
+  run("PASS", true);
+  is_probed(control_fd, "25 7 5 59500 1", "without a table there are probes");
+  cmd = start_reply();
+  turn(25);
+  is_str(wire(), ".", "... and keepalives");
+  is_str(note("mod_keepalive.sent"), "2", "... which are counted in the note");
+  close_data();
+  is_str(say(cmd, "550 No\r\n"), "", "... and a failure");
+  is_int(done.disconnect, PR_SESS_DISCONNECT_BY_APPLICATION, "... is one");
+  ends(cmd, false);
+  leave();
+}
+
 static void test_login(void) {
   static const unsigned char mapped[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
   static const unsigned char ipv6[16] = { 0x20, 1, 0xd, 0xb8, [15] = 7 };
@@ -164,6 +184,8 @@ static void test_advice(void) {
 }
 
 static void run_tests(void) {
+  test_no_memory();
+  keepalive_shared_start();
   test_login();
   test_advice();
 }

@@ -157,6 +157,7 @@ static void test_netio(void) {
 }
 
 static void run_tests(void) {
+  keepalive_shared_start();
   test_reply();
   test_broken();
   test_netio();

@@ -397,6 +397,7 @@ static void test_alarm(void) {
 }
 
 static void run_tests(void) {
+  keepalive_shared_start();
   test_transfer();
   test_commands();
   test_methods();

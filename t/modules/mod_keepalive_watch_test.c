@@ -420,6 +420,7 @@ static void test_end(void) {
 }
 
 static void run_tests(void) {
+  keepalive_shared_start();
   test_measuring();
   test_usefulness();
   test_forgotten();

@@ -400,7 +400,6 @@ static inline void postparse_ev(const void *event_data, void *user_data) {
   (void) user_data;
   (void) setvbuf(stdout, NULL, _IOLBF, 0);
   pr_netaddr_enable_ipv6();
-  keepalive_shared_start();
   run_tests();
   leave();
   done_testing();
