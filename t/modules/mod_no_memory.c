@@ -1,7 +1,7 @@
 /*
- * A module that leaves the daemon no room for another mapping, for a second
- * after it has read its configuration for the first time: what the modules
- * share with their sessions cannot be allocated.
+ * A module that leaves the daemon no room for another mapping until it waits
+ * for its first client: what the modules share with their sessions cannot be
+ * allocated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,13 +20,12 @@ static void limit(rlim_t bytes) {
   }
 }
 
-static int lift_limit(CALLBACK_FRAME) {
-  (void) p1;
-  (void) p2;
-  (void) p3;
-  (void) data;
+static void lift_limit(void *a, void *b, void *c, void *d) {
+  (void) a;
+  (void) b;
+  (void) c;
+  (void) d;
   limit(RLIM_INFINITY);
-  return 0;
 }
 
 static void postparse_ev(const void *event_data, void *user_data) {
@@ -41,9 +40,16 @@ static void postparse_ev(const void *event_data, void *user_data) {
   (void) (statm != NULL && fclose(statm));
   if (pages > 0 && !pr_define_exists("MEMORY_WAS_SHORT")) {
     (void) pr_define_add("MEMORY_WAS_SHORT", TRUE);
-    (void) pr_timer_add(1, -1, &no_memory_module, lift_limit, "mod_no_memory");
     limit(pages * (unsigned long) getpagesize());
   }
+}
+
+/* The schedule runs for the first time before the daemon waits for a client,
+ * which is after what other modules do at this event. */
+static void startup_ev(const void *event_data, void *user_data) {
+  (void) event_data;
+  (void) user_data;
+  schedule(lift_limit, 0, NULL, NULL, NULL, NULL);
 }
 
 static int no_memory_init(void);
@@ -65,5 +71,6 @@ __attribute__((visibility("default"))) module no_memory_module = {
 
 static int no_memory_init(void) {
   pr_event_register(&no_memory_module, "core.postparse", postparse_ev, NULL);
+  pr_event_register(&no_memory_module, "core.startup", startup_ev, NULL);
   return 0;
 }
