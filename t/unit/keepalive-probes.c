@@ -7,6 +7,7 @@
 
 #include "../../mod_keepalive/probes.c"
 #include "../../mod_keepalive/sockopt.c"
+#include "keepalive-probed.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -26,18 +27,6 @@ int pr_trace_msg(const char *channel, int level, const char *fmt, ...) {
   return 0;
 }
 
-/* idle, between, count, timeout, on */
-static void is_asked(const char *want, int fd, const char *name) {
-  struct keepalive_sockopts now;
-  char got[128];
-
-  (void) keepalive_sockopts_get(fd, &now);
-  (void) snprintf(got, sizeof(got), "%d %d %d %d %d", now.value[KEEPALIVE_IDLE],
-    now.value[KEEPALIVE_BETWEEN], now.value[KEEPALIVE_COUNT],
-    now.value[KEEPALIVE_USER_TIMEOUT], now.value[KEEPALIVE_ON]);
-  is_str(got, want, "%s", name);
-}
-
 int main(void) {
   static const struct keepalive_sockopts odd = { { 1234, 56, 7, 8901, 0 } };
   struct keepalive_sockopts fresh;
@@ -48,52 +37,54 @@ int main(void) {
   (void) keepalive_sockopts_change(control, &fresh, &odd);
 
   keepalive_probes_idle(60, 0);
-  is_asked(
-    "1234 56 7 8901 0", control, "before the start nothing is asked for");
+  is_probed(
+    control, "1234 56 7 8901 0", "before the start nothing is asked for");
 
   is_int(keepalive_probes_start(), 0, "it starts");
-  is_asked("1234 56 7 8901 0", control, "... and changes nothing by itself");
+  is_probed(control, "1234 56 7 8901 0", "... and changes nothing by itself");
   keepalive_probes_idle(60, 0);
-  is_asked("60 60 15 8901 1", control,
+  is_probed(control, "60 60 15 8901 1",
     "between commands without a deadline: for a quarter of an hour");
   keepalive_probes_idle(60, 300);
-  is_asked("60 48 5 299500 1", control, "with one: until then");
+  is_probed(control, "60 48 5 299500 1", "with one: until then");
   keepalive_probes_idle(200, 0);
-  is_asked(
-    "200 200 9 8901 1", control, "at least nine, and no deadline any more");
+  is_probed(
+    control, "200 200 9 8901 1", "at least nine, and no deadline any more");
 
   keepalive_probes_idle(53, 0);
-  is_asked("53 53 16 8901 1", control, "... never for longer than that");
+  is_probed(control, "53 53 16 8901 1", "... never for longer than that");
 
   keepalive_probes_transfer(10, 0);
-  is_asked(
-    "10 10 90 8901 1", control, "in a transfer: for a quarter of an hour");
+  is_probed(
+    control, "10 10 90 8901 1", "in a transfer: for a quarter of an hour");
   keepalive_probes_transfer(10, 720);
-  is_asked("10 10 90 8901 1", control, "... also with a deadline before that");
+  is_probed(control, "10 10 90 8901 1", "... also with a deadline before that");
   keepalive_probes_transfer(10, 1600);
-  is_asked("10 16 125 8901 1", control,
+  is_probed(control, "10 16 125 8901 1",
     "a longer one: a quarter more, in no more than 127 probes");
   keepalive_probes_transfer(10, 1626);
-  is_asked("10 17 119 8901 1", control, "... exactly 127 seconds times 16");
+  is_probed(control, "10 17 119 8901 1", "... exactly 127 seconds times 16");
   keepalive_probes_transfer(20, 1600);
-  is_asked(
-    "20 20 100 8901 1", control, "... and not more often than the interval");
+  is_probed(
+    control, "20 20 100 8901 1", "... and not more often than the interval");
 
   keepalive_probes_measure(7);
-  is_asked(
-    "7 1 127 8901 1", control, "to measure: one each second without an answer");
+  is_probed(
+    control, "7 1 127 8901 1", "to measure: one each second without an answer");
   keepalive_probes_pause();
-  is_asked("7 1 127 8901 0", control, "a pause: none");
+  is_probed(control, "7 1 127 8901 0", "a pause: none");
 
   keepalive_probes_data(data, 30, 0);
-  is_asked("30 30 30 0 1", data, "the data connection has those of a transfer");
-  is_asked("7 1 127 8901 0", control, "... and the control connection its own");
+  is_probed(
+    data, "30 30 30 0 1", "the data connection has those of a transfer");
+  is_probed(
+    control, "7 1 127 8901 0", "... and the control connection its own");
 
   keepalive_probes_stop();
-  is_asked(
-    "1234 56 7 8901 0", control, "after the stop all is as before the start");
+  is_probed(
+    control, "1234 56 7 8901 0", "after the stop all is as before the start");
   keepalive_probes_idle(60, 0);
-  is_asked("1234 56 7 8901 0", control, "... and stays so");
+  is_probed(control, "1234 56 7 8901 0", "... and stays so");
   is_int(traced, 0, "the kernel has refused nothing");
 
   (void) keepalive_probes_start();
@@ -106,7 +97,7 @@ int main(void) {
   data = control;
   control = -1;
   keepalive_probes_stop();
-  is_asked("60 60 15 8901 1", data, "a connection that is gone is left alone");
+  is_probed(data, "60 60 15 8901 1", "a connection that is gone is left alone");
 
   is_int(traced, 1, "... and nothing is said of it");
 
@@ -115,10 +106,10 @@ int main(void) {
   control = STDIN_FILENO;
   (void) keepalive_probes_start();
   keepalive_probes_pause();
-  is_asked("60 60 15 8901 0", control,
+  is_probed(control, "60 60 15 8901 0",
     "a pause at once changes nothing else, also on descriptor 0");
   keepalive_probes_stop();
-  is_asked("60 60 15 8901 1", control, "... and ends");
+  is_probed(control, "60 60 15 8901 1", "... and ends");
 
   (void) !pipe(fds);
   control = fds[0];

@@ -15,10 +15,10 @@
 #include "../../mod_keepalive/log.h"
 #include "../../mod_keepalive/session.h"
 #include "../../mod_keepalive/shared.h"
-#include "../../mod_keepalive/sockopt.h"
 #include "../../mod_keepalive/table.h"
 #include "../../mod_keepalive/tcpinfo.h"
 #include "../../mod_keepalive/ticket.h"
+#include "keepalive-probed.h"
 #include "tap.h"
 
 /* What the test decides. */
@@ -310,18 +310,6 @@ static inline void close_data(void) {
 static inline void turn(double seconds) {
   world.now += seconds;
   run_schedule();
-}
-
-/* idle, between, count, timeout, on */
-static inline void is_probed(int fd, const char *want, const char *name) {
-  struct keepalive_sockopts now;
-  char got[128];
-
-  (void) keepalive_sockopts_get(fd, &now);
-  (void) snprintf(got, sizeof(got), "%d %d %d %d %d", now.value[KEEPALIVE_IDLE],
-    now.value[KEEPALIVE_BETWEEN], now.value[KEEPALIVE_COUNT],
-    now.value[KEEPALIVE_USER_TIMEOUT], now.value[KEEPALIVE_ON]);
-  is_str(got, want, "%s", name);
 }
 
 static inline void is_said(const char *want, const char *name) {
