@@ -9,12 +9,12 @@
 
 /* A client of a network of its own, of which nothing is known. */
 static const char *peer;
+static int network = 0; /* 198.51.NETWORK.0/24 */
 
 static void log_in_anew(const char *rule) {
   static char text[32];
-  static int number = 0;
 
-  (void) snprintf(text, sizeof(text), "198.51.%d.1", ++number);
+  (void) snprintf(text, sizeof(text), "198.51.%d.1", ++network);
   peer = text;
   log_in(peer, rule);
 }
@@ -22,12 +22,12 @@ static void log_in_anew(const char *rule) {
 static struct keepalive_facts facts(void) {
   struct keepalive_table *table = keepalive_shared_table();
   unsigned char address[4];
-  struct keepalive_network *network;
+  struct keepalive_network *entry;
 
   (void) inet_pton(AF_INET, peer, address);
-  network = keepalive_network_find(
+  entry = keepalive_network_find(
     table->network, keepalive_network_key(address, 4), (uint32_t) time(NULL));
-  return keepalive_network_facts(network);
+  return keepalive_network_facts(entry);
 }
 
 static const cmd_rec *start_transfer(void) {
@@ -143,7 +143,7 @@ static void test_usefulness(void) {
   };
 
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    struct keepalive_network *network;
+    struct keepalive_network *entry;
     unsigned char address[4];
     const cmd_rec *cmd;
     uint64_t key;
@@ -151,10 +151,10 @@ static void test_usefulness(void) {
     log_in_anew("* method tcp interval 20");
     (void) inet_pton(AF_INET, peer, address);
     key = keepalive_network_key(address, 4);
-    network = keepalive_network_find(
+    entry = keepalive_network_find(
       keepalive_shared_table()->network, key, (uint32_t) time(NULL));
     (void) keepalive_network_learn(
-      network, key, cases[i].survived, cases[i].forgotten);
+      entry, key, cases[i].survived, cases[i].forgotten);
     log_in(peer, "* method tcp interval 20");
     cmd = start_transfer();
     is_probed(control_fd, cases[i].probes, cases[i].name);
@@ -185,7 +185,7 @@ static void test_forgotten(void) {
   }
   (void) snprintf(want, sizeof(want),
     "RETR by %s: path forgets idle connections within 4s (2s survived): 198.51.%d.0/24 now has interval 2s\n",
-    peer, atoi(peer + 7));
+    peer, network);
   is_said(want, "three probes in vain, and the path has forgotten");
   is_int(table->forgotten, (long long) forgotten + 1, "... which is counted");
   is_probed(control_fd, "4 1 127 0 0", "... and no probe ends the connection");
@@ -257,7 +257,7 @@ static void test_suspicion(void) {
   suspect(NULL, 3, 21.5, true, false);
   (void) snprintf(want, sizeof(want),
     "RETR by %s: path forgets idle connections within 20s: 198.51.%d.0/24 now has interval 10s\n",
-    peer, atoi(peer + 7));
+    peer, network);
   is_said(want, "data came after a probe that had no answer");
   is_int(facts().forgotten, 20, "... which is learned");
   is_int(table->forgotten, (long long) forgotten + 1, "... and counted");
