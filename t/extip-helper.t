@@ -72,7 +72,7 @@ $server->file('down', size => 40_000_000);
 sub hup {
   my $old = ExtIP::helper($server);
   $server->hup;
-  return ExtIP::next_helper($server, 10, $old // 0);
+  return ExtIP::next_helper($server, 10, $old);
 }
 hup() for 1 .. 2;
 my $before = $server->belongings;

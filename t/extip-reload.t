@@ -139,7 +139,7 @@ for my $case (
   ok(Net::wait_for(sub { hex((Server::slurp("/proc/$copy/status") =~ /^ShdPnd:\s*(\w+)/m)[0] // 0) & 1 << 14 }, 10),
     '... and another one, which ends that helper');
   unlink $hold;
-  ok(ExtIP::next_helper($server, 10, $helper // 0), '... there is a helper again');
+  ok(ExtIP::next_helper($server, 10, $helper), '... there is a helper again');
   ok(Net::wait_for(sub { !kill 0, $copy }, 10), '... the slow one has ended');
   is(($client->cmd('NOOP'))[0] // 'nothing', 200, '... and a session from before goes on') or diag ExtIP::log($server);
 

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # HAProxy in TCP mode that cuts a control connection without payload for 3
-# seconds: what carries payload survives a transfer of 7 seconds, what does not
-# is cut. The data connections are direct.
+# seconds, and longer where a login takes as long: what carries payload survives a
+# transfer of more than twice that, what does not is cut. The data connections are
+# direct.
 
 use strict;
 use warnings;
@@ -10,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 use Net 'private';
 use Digest::MD5 qw(md5_hex);
 use File::Path qw(make_path);
+use List::Util qw(max);
 use POSIX ();
 use RealClients;
 use Seed;
@@ -22,7 +24,9 @@ plan skip_all => $why if $why;
 my ($haproxy) = grep { -x } qw(/usr/sbin/haproxy /usr/bin/haproxy);
 plan skip_all => 'haproxy (Debian package haproxy) is missing' unless $haproxy;
 
-my ($CUT, $SIZE, $RATE) = (3, 700_000, 100_000 / 1024);    # 7 s
+my $CUT  = POSIX::ceil(3 * max(1, Limits::slowness() / 4));    # seconds
+my $SIZE = 700_000;
+my $RATE = $SIZE / 1024 / ($CUT * 7 / 3);
 my $big = join '', map { pack 'N', int rand 2**32 } 1 .. $SIZE / 4;
 
 # One server a method, each behind a port of HAProxy's.
@@ -98,7 +102,7 @@ for my $path (@paths) {
         $server{$method}->write_file("$jobdir/$files[1]", 'small');
       }
       push @jobs, [$job, undef, $jobdir, RealClients::script($name, host => '127.0.0.1', port => $front{$method},
-        tls => $tls ? 1 : 0, tls_max => $tls eq '1.2' ? '1.2' : undef, $way => \@files), $well ? () : 20];
+        tls => $tls ? 1 : 0, tls_max => $tls eq '1.2' ? '1.2' : undef, $way => \@files), $well ? () : 7 * $CUT];
       push @expected, {
         job => $job, well => $well, what => $what,
         files => [map { $way eq 'get' ? "$jobdir/$_" : $server{$method}->home . "/$_" } @files],
@@ -107,7 +111,7 @@ for my $path (@paths) {
   }
 }
 
-my %result = RealClients::together(60, @jobs);
+my %result = RealClients::together(20 * $CUT, @jobs);
 for my $case (@expected) {
   my $result = $result{ $case->{job} };
   my @got = map { -f $_ ? md5_hex(Server::slurp($_)) : '' } @{ $case->{files} };

@@ -108,6 +108,13 @@ like($said, qr{^\d+ killed, \d+ survived: \d+ %; 1 spared, \d+ no fault in the o
 my $whole = `$FindBin::Bin/mutants --top $dir --file mod_tiny/whole.c 2>&1`;
 is(() = $whole =~ m{^killed .*\n +t/tiny-whole\.t: 'says what it was told'$}mg, 8, 'a test of the module notices fault after fault') or diag $whole;
 
+# A test that fails without a fault as well has noticed none.
+file('t/tiny-wrong.t', q{my $tired = -e 'ran'; open my $ran, '>', 'ran'; print $tired ? 'not ' : '', "ok 1 - is fresh\n1..1\n"; exit $tired});
+my $tired = `$FindBin::Bin/mutants --top $dir --file mod_tiny/whole.c --line 4 2>&1`;
+like($tired, qr{^fails without a fault: t/tiny-wrong\.t: 'is fresh'$}m, 'a test that fails without a fault is named') or diag $tired;
+like($tired, qr{^  mod_tiny/whole\.c:4 .* \(t/tiny-wrong\.t\)$}m, '... and has noticed none') or diag $tired;
+unlink "$dir/t/tiny-wrong.t";
+
 my @twice = map { my $out = `$tool --list --random 4 --seed $_`; $out } 3, 3, 4;
 is($twice[0], $twice[1], 'the same seed chooses the same faults');
 isnt($twice[0], $twice[2], '... and another one others');

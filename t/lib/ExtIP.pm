@@ -171,14 +171,14 @@ sub helper {
   return (grep { Server::slurp("/proc/$_/cmdline") =~ /^extip-helper/ } children($server))[0];
 }
 
-# A helper other than the ones given, which has given up its privileges and sleeps:
-# it has told the daemon that it has begun. If one does not, the next one is not
-# there at once.
+# A helper other than the ones given (undef where there was none), which has
+# given up its privileges and sleeps: it has told the daemon that it has begun. If
+# one does not, the next one is not there at once.
 sub next_helper {
   my ($server, $seconds, @not) = @_;
   return Net::wait_for(sub {
     my $pid = helper($server);
-    return defined $pid && !(grep { $_ == $pid } @not) && Server::slurp("/proc/$pid/status") =~ /^State:\tS.*^NoNewPrivs:\t1/ms && $pid;
+    return defined $pid && !(grep { defined && $_ == $pid } @not) && Server::slurp("/proc/$pid/status") =~ /^State:\tS.*^NoNewPrivs:\t1/ms && $pid;
   }, $seconds);
 }
 
