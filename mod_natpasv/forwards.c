@@ -33,20 +33,6 @@ bool natpasv_forwards_need(const struct natpasv_pool *pool) {
   return natpasv_pool_find(pool->name) == NULL;
 }
 
-/* The n-th port in the order written, from 0; 0 if there are fewer. */
-static unsigned int nth_port(
-  const struct natpasv_ports *ports, unsigned int n) {
-  for (unsigned int i = 0; i < ports->nranges; i++) {
-    unsigned int size = ports->range[i].last - ports->range[i].first + 1;
-
-    if (n < size) {
-      return ports->range[i].first + n;
-    }
-    n -= size;
-  }
-  return 0;
-}
-
 array_header *natpasv_forwards_wanted(pool *p) {
   array_header *list = make_array(p, 64, sizeof(struct forward_port));
   array_header *pools = natpasv_pools(p);
@@ -63,7 +49,8 @@ array_header *natpasv_forwards_wanted(pool *p) {
 
   for (unsigned int n = 0; n < most; n++) {
     for (unsigned int i = 0; i < (unsigned int) pools->nelts; i++) {
-      unsigned int port = all[i] != NULL ? nth_port(&all[i]->ports, n) : 0;
+      unsigned int port =
+        all[i] != NULL ? natpasv_ports_nth(&all[i]->ports, n) : 0;
 
       if (port != 0) {
         *((struct forward_port *) push_array(list)) =
@@ -148,7 +135,8 @@ static void look(pool *p, const struct natpasv_pool *pool) {
   size_t len = 0;
   const struct natpasv_range *ranges;
 
-  for (unsigned int n = 0, port; (port = nth_port(&pool->ports, n)) != 0; n++) {
+  for (unsigned int n = 0, port;
+       (port = natpasv_ports_nth(&pool->ports, n)) != 0; n++) {
     if (is_open(limit.forwards, port) && !add_range(list, port)) {
       break;
     }

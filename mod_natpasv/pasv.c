@@ -24,8 +24,8 @@
 #include "shared.h"
 #include "waiting.h"
 
-/* Sessions without a pool, whose ports the kernel chooses, are counted under
- * this name, which no pool can have. */
+/* In notes and in the log, ports that the kernel chooses have this name, which
+ * no pool can have. */
 #define NO_POOL "*"
 
 /* A client that sends PASV this soon after its EPSV waited in vain makes the

@@ -130,6 +130,19 @@ int natpasv_ports_index(const struct natpasv_ports *ports, unsigned int port) {
   return -1;
 }
 
+unsigned int natpasv_ports_nth(
+  const struct natpasv_ports *ports, unsigned int n) {
+  for (unsigned int i = 0; i < ports->nranges; i++) {
+    unsigned int size = ports->range[i].last - ports->range[i].first + 1;
+
+    if (n < size) {
+      return ports->range[i].first + n;
+    }
+    n -= size;
+  }
+  return 0;
+}
+
 uint64_t natpasv_ports_key(const struct natpasv_ports *ports) {
   struct natpasv_range runs[NATPASV_MAX_RANGES];
   unsigned int n = natpasv_ports_runs(ports, runs);

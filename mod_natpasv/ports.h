@@ -63,6 +63,10 @@ bool natpasv_ports_have(const struct natpasv_ports *ports, unsigned int port);
  * set. */
 int natpasv_ports_index(const struct natpasv_ports *ports, unsigned int port);
 
+/* The n-th port in that order, from 0; 0 if there are fewer. */
+unsigned int natpasv_ports_nth(
+  const struct natpasv_ports *ports, unsigned int n);
+
 /* A key that is equal for equal sets of ports, however they are written. */
 uint64_t natpasv_ports_key(const struct natpasv_ports *ports);
 

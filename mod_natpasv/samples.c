@@ -19,19 +19,6 @@
 /* How often a port is drawn: a pool may be full, or smaller than the sample. */
 #define DRAWS 64
 
-static unsigned int nth_port(
-  const struct natpasv_ports *ports, unsigned int n) {
-  for (unsigned int i = 0; i < ports->nranges; i++) {
-    unsigned int size = ports->range[i].last - ports->range[i].first + 1;
-
-    if (n < size) {
-      return ports->range[i].first + n;
-    }
-    n -= size;
-  }
-  return 0;
-}
-
 static void take(struct check_pool *sample, const struct natpasv_pool *pool,
   const struct natpasv_table *table, unsigned int port) {
   size_t n = 0;
@@ -76,11 +63,12 @@ array_header *natpasv_samples(pool *p) {
     memset(sample, 0, sizeof(*sample));
     sample->name = pool->name;
     count(sample, pool, table);
-    take(sample, pool, table, nth_port(&pool->ports, 0));
-    take(sample, pool, table, nth_port(&pool->ports, pool->ports.count - 1));
+    take(sample, pool, table, natpasv_ports_nth(&pool->ports, 0));
+    take(sample, pool, table,
+      natpasv_ports_nth(&pool->ports, pool->ports.count - 1));
     for (int draw = 0; draw < DRAWS; draw++) {
       if (natpasv_random(pool->ports.count, &n) == 0) {
-        take(sample, pool, table, nth_port(&pool->ports, n));
+        take(sample, pool, table, natpasv_ports_nth(&pool->ports, n));
       }
     }
   }

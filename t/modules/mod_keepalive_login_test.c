@@ -190,4 +190,4 @@ static void run_tests(void) {
   test_advice();
 }
 
-SESSION_TEST_MODULE(keepalive_login_test);
+TEST_MODULE(keepalive_login_test, NULL);

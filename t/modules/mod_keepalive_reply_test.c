@@ -163,4 +163,4 @@ static void run_tests(void) {
   test_netio();
 }
 
-SESSION_TEST_MODULE(keepalive_reply_test);
+TEST_MODULE(keepalive_reply_test, NULL);

@@ -406,4 +406,4 @@ static void run_tests(void) {
   test_alarm();
 }
 
-SESSION_TEST_MODULE(keepalive_transfer_test);
+TEST_MODULE(keepalive_transfer_test, NULL);

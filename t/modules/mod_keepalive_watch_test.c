@@ -429,4 +429,4 @@ static void run_tests(void) {
   test_end();
 }
 
-SESSION_TEST_MODULE(keepalive_watch_test);
+TEST_MODULE(keepalive_watch_test, NULL);

@@ -19,7 +19,7 @@
 #include "../../mod_keepalive/tcpinfo.h"
 #include "../../mod_keepalive/ticket.h"
 #include "keepalive-probed.h"
-#include "tap.h"
+#include "within-proftpd.h"
 
 /* What the test decides. */
 static struct {
@@ -44,9 +44,8 @@ static struct {
   char log[4096];
 } done;
 
-static pool *place;
-static int control_fd = -1, data_fd = -1; /* ProFTPD's ends */
-static int client = -1, data_client = -1;
+static int data_fd = -1; /* ProFTPD's end */
+static int data_client = -1;
 
 /* In place of tcpinfo.c */
 
@@ -157,58 +156,6 @@ int __wrap_pr_timer_remove(int number, module *owner) {
 
 /* A session */
 
-static inline void pair(int *server, int *other) {
-  struct sockaddr_in addr = { .sin_family = AF_INET,
-    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-  socklen_t len = sizeof(addr);
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-  *other = socket(AF_INET, SOCK_STREAM, 0);
-  (void) bind(listener, (struct sockaddr *) &addr, sizeof(addr));
-  (void) listen(listener, 1);
-  (void) getsockname(listener, (struct sockaddr *) &addr, &len);
-  (void) connect(*other, (struct sockaddr *) &addr, sizeof(addr));
-  *server = accept(listener, NULL, NULL);
-  (void) close(listener);
-  (void) fcntl(*other, F_SETFL, O_NONBLOCK);
-}
-
-/* Without asking a resolver. */
-static inline const pr_netaddr_t *address(pool *p, const char *text) {
-  struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
-  struct sockaddr_in ipv4 = { .sin_family = AF_INET };
-  bool is_ipv6 = inet_pton(AF_INET6, text, &ipv6.sin6_addr) == 1;
-  pr_netaddr_t *addr = pr_netaddr_alloc(p);
-
-  (void) inet_pton(AF_INET, text, &ipv4.sin_addr);
-  pr_netaddr_set_family(addr, is_ipv6 ? AF_INET6 : AF_INET);
-  pr_netaddr_set_sockaddr(
-    addr, is_ipv6 ? (struct sockaddr *) &ipv6 : (struct sockaddr *) &ipv4);
-  return addr;
-}
-
-static inline conn_t *connection(int fd, int type, const char *peer) {
-  pool *p = make_sub_pool(place);
-  conn_t *conn = pcalloc(p, sizeof(*conn));
-
-  conn->pool = p;
-  conn->outstrm = pr_netio_open(p, type, fd, PR_NETIO_IO_WR);
-  conn->remote_addr = address(p, peer);
-  return conn;
-}
-
-static inline void forget(const char *directive) {
-  while (remove_config(main_server->conf, directive, FALSE)) {
-  }
-}
-
-static inline void configure_number(const char *directive, int value) {
-  config_rec *c = add_config_param_set(&main_server->conf, directive, 1, NULL);
-
-  c->argv[0] = palloc(c->pool, sizeof(int));
-  *((int *) c->argv[0]) = value;
-}
-
 /* The words of KeepaliveRule. */
 static inline void add_rule(const char *words) {
   struct keepalive_rule rule;
@@ -230,7 +177,7 @@ static inline void add_rule(const char *words) {
   c->flags |= CF_MULTI;
 }
 
-static inline void leave(void) {
+static void leave(void) {
   if (place != NULL) {
     keepalive_session_stop();
     for (int i = 0; i < 20; i++) {
@@ -332,19 +279,6 @@ static inline void alarm_rings(double seconds) {
   (void) done.timer(0, 0, 0, NULL);
 }
 
-/* What the client has got since the last time. */
-static inline const char *wire(void) {
-  static char text[4096];
-  ssize_t len = recv(client, text, sizeof(text) - 1, MSG_DONTWAIT);
-
-  text[len > 0 ? len : 0] = '\0';
-  return text;
-}
-
-static inline const char *note(const char *key) {
-  return pr_table_get(session.notes, key, NULL);
-}
-
 static inline struct keepalive_slot *slot(void) {
   struct keepalive_table *table = keepalive_shared_table();
   uint64_t owner = keepalive_table_owner(getpid());
@@ -379,28 +313,5 @@ static inline const cmd_rec *start_reply(void) {
   is_str(wire(), "226-Transferring", "a reply is started");
   return retr;
 }
-
-/* All tests, at the end of the configuration. */
-static void run_tests(void);
-
-static inline void postparse_ev(const void *event_data, void *user_data) {
-  (void) event_data;
-  (void) user_data;
-  (void) setvbuf(stdout, NULL, _IOLBF, 0);
-  pr_netaddr_enable_ipv6();
-  run_tests();
-  leave();
-  done_testing();
-  fflush(stdout);
-}
-
-#define SESSION_TEST_MODULE(NAME)                                     \
-  __attribute__((visibility("default"))) extern module NAME##_module; \
-  static int session_test_init(void) {                                \
-    return pr_event_register(                                         \
-      &NAME##_module, "core.postparse", postparse_ev, NULL);          \
-  }                                                                   \
-  module NAME##_module = { NULL, NULL, 0x20, #NAME, NULL, NULL, NULL, \
-    session_test_init, NULL, "mod_" #NAME "/0", NULL, 0 }
 
 #endif

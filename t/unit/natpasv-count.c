@@ -58,11 +58,11 @@ static void test_rows(void) {
 
   new_table();
   while (rows <= NATPASV_ROWS &&
-         natpasv_count_row(&table, rows * UINT64_C(0x9e3779b97f4a7c15), "") !=
-           NULL) {
+         natpasv_count_row(&table, (uint64_t) rows << 8, "") != NULL) {
     rows++;
   }
-  is_int(rows, NATPASV_ROWS, "there are so many rows, and then none");
+  is_int(rows, NATPASV_ROWS,
+    "there are so many rows, also if all hashes are alike, and then none");
   is_int(natpasv_count_get(&table, NATPASV_ROWS - 1, &counts), 0,
     "the last one is shown");
 }

@@ -61,6 +61,25 @@ static void set_pool(
   "  timeout client 1h\n"                              \
   "  timeout server 1h\n"
 
+/* Beside a pool of which this is the second node's part, one that is the same
+ * on all nodes. */
+static void test_two_pools(void) {
+  struct natpasv_ports others;
+  struct natpasv_export_pool both[] = {
+    { .name = "p", .address = "10.0.0.11", .ports = &ports, .slice = { 2, 2 } },
+    { .name = "q", .address = "10.0.0.11", .ports = &others, .external = 50000 }
+  };
+  struct natpasv_export two = what;
+
+  (void) natpasv_ports_parse(&ports, "61000-61003", 1024);
+  (void) natpasv_ports_parse(&others, "62000-62001", 1024);
+  two.pools = both;
+  two.npools = 2;
+  (void) export("haproxy", &two);
+  ok(strstr(printed, "\n  bind :50000-50001\n") != NULL,
+    "a pool without slices keeps its ports outside on each node");
+}
+
 static void test_haproxy(void) {
   set_pool("61000-61003", 0, 1, 2);
   is_str(export("haproxy", &what),
@@ -229,6 +248,7 @@ static void test_limits(void) {
 }
 
 int main(void) {
+  test_two_pools();
   test_haproxy();
   test_nftables();
   test_nginx();

@@ -105,6 +105,11 @@ static void test_order(void) {
   is_int(natpasv_ports_index(&ports, 61204), 4, "then along its range");
   is_int(natpasv_ports_index(&ports, 1024), 5, "then the next range");
   is_int(natpasv_ports_index(&ports, 61001), 7, "to the last");
+  is_int(natpasv_ports_nth(&ports, 0), 61200, "... and back: number 0");
+  is_int(natpasv_ports_nth(&ports, 4), 61204, "... the last of its range");
+  is_int(natpasv_ports_nth(&ports, 5), 1024, "... the next range");
+  is_int(natpasv_ports_nth(&ports, 7), 61001, "... the last of all");
+  is_int(natpasv_ports_nth(&ports, 8), 0, "... and no more");
   is_int(natpasv_ports_index(&ports, 61205), -1, "a port outside has none");
   is_int(natpasv_ports_index(&ports, 0), -1, "nor has port 0");
 
