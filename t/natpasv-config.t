@@ -231,8 +231,37 @@ for my $case (@warned) {
     '... and the remedy loses none');
 }
 
-my (undef, $output) = Server->configtest(modules => \@modules,
-  config => "NATPasvEngine on\nNATPasvPool a 20000-20009\nNATPasvRule * pool a\n");
-unlike($output, qr/mod_natpasv/, 'a sound configuration gives no warning');
+# What is sound gives no warning, and is close to what does.
+my $pool = "NATPasvPool a 20000-20009\n";
+my @sound = (
+  "${pool}NATPasvRule * pool a",
+  "MaxInstances 10\n${pool}NATPasvRule * pool a",
+  "NATPasvPool a 2112-2120,2122-2131\nNATPasvRule * pool a",
+  "<VirtualHost 127.0.0.2>\nPort 0\n</VirtualHost>\n${pool}NATPasvRule * pool a",
+  "$pool<IfUser x>\nNATPasvRule * pool a\n</IfUser>",
+  "$pool<VirtualHost 127.0.0.2>\nNATPasvEngine on\nNATPasvRule * pool a\n</VirtualHost>",
+  "$pool<VirtualHost 127.0.0.2>\nNATPasvEngine on\nNATPasvRule * pool a wait 3s\n</VirtualHost>\nNATPasvRule * pool a",
+  "$lan${pool}NATPasvRule lan pool a",
+  "$lan${pool}NATPasvRule lan pool a\nNATPasvRule * pool a",
+  "$lan<Class wan>\nFrom 192.0.2.0/24\n</Class>\n${pool}NATPasvRule lan pool a\nNATPasvRule wan pool a",
+  "$lan${pool}NATPasvPool b 20010-20019\nNATPasvRule * pool a\nNATPasvRule lan pool b",
+  "${lan}NATPasvPool a 20000-20009 external 50000\nNATPasvPool b 20010-20019 external 50010\nNATPasvRule * pool a\nNATPasvRule lan pool b",
+  "${lan}NATPasvPool a 20000-20009 external 20020\nNATPasvPool b 20010-20019\nNATPasvRule * pool a\nNATPasvRule lan pool b",
+  "NATPasvPool a 20000-20009 external 2122\nNATPasvRule * pool a",
+  "NATPasvPool a 20000-20009 external 2111\nNATPasvRule * pool a",
+  "NATPasvPool a 20000-20009 listen 127.0.0.1\nNATPasvRule * pool a",
+  "PassivePorts 20000 20009",
+  "PassivePorts 2122 2131",
+  "PassivePorts 20010 20019\n$lan${pool}NATPasvRule lan pool a",
+  "ProxyEngine off\nProxyProtocolEngine off\n${pool}NATPasvRule * pool a",
+  "${pool}NATPasvRule * pool a address 192.0.2.1",
+  "${pool}NATPasvRule * pool a address local",
+  "$lan${pool}NATPasvRule * pool a from lan",
+  "$lan${pool}NATPasvRule * pool a\nNATPasvLocal lan",
+);
+for my $config (@sound) {
+  my ($status, $output) = Server->configtest(modules => \@modules, config => "NATPasvEngine on\n$config\n");
+  ok($status == 0 && $output !~ /mod_natpasv/, 'sound: ' . sentence($config)) or diag("exit $status: $output");
+}
 
 done_testing;
