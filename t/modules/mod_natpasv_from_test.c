@@ -90,6 +90,7 @@ static const char *of_class(const char *name) {
 static void test_class(void) {
   char many[1024] = "192.0.2.7";
 
+  place = permanent_pool;
   add_class("one", "192.0.2.7");
   is_str(of_class("one"), "192.0.2.7", "an address");
   add_class("some", "10.0.0.0/8 192.0.2.8 2001:db8::/64");
@@ -129,6 +130,11 @@ static void test_class(void) {
   }
   add_class("full", many);
   is_str(of_class("full"), "192.0.2.7 192.0.2.8", "64 lines");
+  add_class(
+    "fuller", pstrcat(place, many + strlen("192.0.2.7 "), " ALL", NULL));
+  is_str(of_class("fuller"),
+    "'From all' of <Class fuller> is not an address or a network, or there are more than 64",
+    "... of which one is two networks");
   sstrcat(many, " 10.0.0.0/8", sizeof(many));
   add_class("more", many);
   is_str(of_class("more"),

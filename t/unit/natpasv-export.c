@@ -80,6 +80,66 @@ static void test_two_pools(void) {
     "a pool without slices keeps its ports outside on each node");
 }
 
+/* The comments for people. */
+static void is_head(const char *front, const char *want, const char *name) {
+  (void) export(front, &what);
+  printed[strlen(want)] = '\0';
+  is_str(printed, want, "%s: %s", front, name);
+}
+
+static void test_head(void) {
+  static const char *const fronts_of_today[] = { "haproxy", "nginx", "nftables",
+    "kubernetes", "compose", "traefik" };
+  struct natpasv_export_control both[] = { { 21, false }, { 2121, true } };
+
+  set_pool("61000-61003", 0, 0, 0);
+  is_head("haproxy",
+    "# HAProxy: append this to haproxy.cfg.\n"
+    "# Made by mod_natpasv/1.0 on 10.0.0.11.\n"
+    "# To the server clients look like this host: there NATPasvLocal none, and share any.\n"
+    "listen",
+    "where it goes, where it comes from, and what else to do");
+  control[0].proxy = true;
+  is_head("haproxy",
+    "# HAProxy: append this to haproxy.cfg.\n"
+    "# Made by mod_natpasv/1.0 on 10.0.0.11.\n"
+    "# Data connections come from this host: on the server, allow it in NATPasvRule by from.\n"
+    "listen",
+    "... with the PROXY protocol");
+  is_head("nftables",
+    "# nftables: for nft -f on the router, or in its /etc/nftables.conf.\n"
+    "# Made by mod_natpasv/1.0 on 10.0.0.11.\n"
+    "# If another chain of hook forward drops packets, add: ct status dnat accept.\n",
+    "its own note");
+  is_head("compose",
+    "# Compose: put this into compose.yaml, with your image.\n"
+    "# Made by mod_natpasv/1.0 on 10.0.0.11.\n"
+    "services:\n",
+    "no note");
+  control[0].proxy = false;
+  set_pool("61000-61003", 0, 1, 2);
+  is_head("compose",
+    "# Compose: put this into compose.yaml, with your image.\n"
+    "# Made by mod_natpasv/1.0 on 10.0.0.11.\n"
+    "# Node 1 of 2. For each other node remove the # and put its address for NODE1, NODE2 ...\n",
+    "a node of two");
+
+  set_pool("61000-61003", 0, 0, 0);
+  what.control = both;
+  what.ncontrol = 2;
+  for (size_t i = 0; i < NFRONTS; i++) {
+    const char *text = export(fronts_of_today[i], &what);
+
+    ok(strstr(text, "21") != NULL && strstr(text, "2121") != NULL,
+      "%s: two control ports", fronts_of_today[i]);
+  }
+  (void) export("nginx", &what);
+  ok(strstr(printed, "allow it in NATPasvRule by from") != NULL,
+    "... the second of which has the PROXY protocol");
+  what.control = control;
+  what.ncontrol = 1;
+}
+
 static void test_haproxy(void) {
   set_pool("61000-61003", 0, 1, 2);
   is_str(export("haproxy", &what),
@@ -249,6 +309,7 @@ static void test_limits(void) {
 
 int main(void) {
   test_two_pools();
+  test_head();
   test_haproxy();
   test_nftables();
   test_nginx();

@@ -117,6 +117,14 @@ static void test_directory(void) {
   (void) chmod(dir, 0770);
   (void) !chown(dir, 0, 12345);
   ok(open_table(&table, NATPASV_FILE_DAEMON) < 0, "... or another group");
+  (void) !chown(dir, 0, 1);
+  ok(geteuid() != 0 || open_table(&table, NATPASV_FILE_DAEMON) < 0,
+    "... whichever");
+  (void) !chown(dir, 0, 0);
+  ok(geteuid() != 0 || open_table(&table, NATPASV_FILE_DAEMON) == 0,
+    "... but for root's");
+  natpasv_file_close(&table);
+  (void) unlink(path);
   (void) chmod(dir, 0700);
   ok(open_table(&table, NATPASV_FILE_DAEMON) == 0, "one of our own is not: %s",
     reason);
