@@ -270,6 +270,21 @@ EOC
   is(scalar(keys %ports), 3, "NATPasvTable $table: each session draws ports of its own") or diag(explain(\%ports));
 }
 
+# What the status counts of a pool.
+{
+  my $server = Server->start(modules => ['mod_natpasv'], config => "NATPasvEngine on\nNATPasvPool a 25000-25003\nNATPasvRule * pool a\n");
+  my $ports  = sub { my ($pool) = @{ $server->ctl_json('natpasv', 'status')->{pools} }; return "$pool->{leased} leased, $pool->{quarantined} quarantined" };
+  is($ports->(), '0 leased, 0 quarantined', 'status: no port was ever leased');
+  my $client = Client->connect('127.0.0.1', $server->port)->login;
+  $client->epsv;
+  is($ports->(), '1 leased, 0 quarantined', '... one is');
+  $client->epsv;
+  $client->cmd('NOOP');
+  is($ports->(), '1 leased, 1 quarantined', '... and another, after which the first is in quarantine');
+  $client->quit;
+  ok(Net::wait_for(sub { $ports->() eq '0 leased, 2 quarantined' }, 5), '... and at the end both') or diag $ports->();
+}
+
 # A node of a fleet: its part of the ports, and of the outside ones.
 {
   my $node = Server->start(modules => ['mod_natpasv'], env => { NODE => 2 }, config =>
