@@ -5,7 +5,8 @@ package Limits;
 # A wait has a condition, and its limit is for what never comes: being generous
 # costs nothing where all is well. Whoever waits names what it takes on an idle
 # machine; the limit is four times that, twice as much under the sanitizers, and
-# more by as much as the machine is busy. PATIENCE=2 doubles all of it.
+# more by as much as the machine is busy. PATIENCE=2 doubles that, for waits, and
+# makes no bar higher or lower.
 #
 # A bar, a duration that decides whether a test passes, is no such limit: it is
 # measured alone (t/*-cost.t), in processor time, or as a ratio to something
@@ -22,15 +23,16 @@ sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; retu
 # How much slower than an idle machine this one is now: 1 or more.
 sub slowness {
   my ($load) = split ' ', slurp('/proc/loadavg');
-  return ($ENV{PATIENCE} // 1) * ($ENV{SANITIZE} ? 2 : 1) * min(max(1, ($load || 0) / ($cpus || 1)), 10);
+  return ($ENV{SANITIZE} ? 2 : 1) * min(max(1, ($load || 0) / ($cpus || 1)), 10);
 }
 
 # The limit of a wait for what takes so many seconds on an idle machine.
-sub of { my ($seconds) = @_; return 4 * $seconds * slowness() }
+my $patience = $ENV{PATIENCE} // 1;
+sub of { my ($seconds) = @_; return 4 * $seconds * $patience * slowness() }
 
 # The whole test. What hangs is told by its line, and the test cleans up.
 my $owner = $$;
-my $seconds = int(($ENV{LONG} ? 3600 : 300) * slowness());
+my $seconds = int(($ENV{LONG} ? 3600 : 300) * $patience * slowness());
 
 sub expired {
   return if $$ != $owner;
