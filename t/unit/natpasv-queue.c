@@ -255,6 +255,23 @@ static void test_damaged_sets(void) {
 }
 
 /* Also where time_t is longer than a long. */
+/* A guest whose ports are not counted, in a damaged table. */
+static void test_miscounted(void) {
+  struct session s;
+  uint16_t guest;
+
+  fresh("30000-30003");
+  enrol(&s, 1);
+  (void) claim_port(&s);
+  guest = find_guest(map, s.lessee.set, 1);
+  ok(guest != 0 && map->guest[guest].held == 1, "a guest has a port");
+  map->guest[guest].held = 0;
+  for (int port = 30000; port <= 30003; port++) {
+    (void) release_port(&s, port);
+  }
+  ok(claim_port(&s) != 0, "... or none, and gets one all the same");
+}
+
 /* Nothing is changed while another session has the lock. */
 static void do_claim(struct session *s) {
   (void) natpasv_queue_claim(&s->lessee, true);
@@ -571,6 +588,7 @@ int main(void) {
   test_sets();
   test_many_sets();
   test_damaged_sets();
+  test_miscounted();
   test_locked();
   test_sweeping();
   test_nap();
