@@ -12,6 +12,6 @@ use TestModules;
 
 plan skip_all => Server->unavailable if Server->unavailable;
 
-TestModules::run(map { "mod_natpasv_${_}_test" } qw(say addr from active pools waiting listener pasv));
+TestModules::run(map { "mod_natpasv_${_}_test" } qw(say addr from active pools waiting listener pasv refused));
 
 done_testing;

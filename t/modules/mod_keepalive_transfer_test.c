@@ -14,7 +14,7 @@ static void test_transfer(void) {
 
   log_in("127.0.0.1", "* method reply interval 20");
   run("CWD", true);
-  ok(slot()->began == 0 && done.timers == 0, "CWD is no transfer");
+  ok(slot()->began == 0 && timer.running == 0, "CWD is no transfer");
 
   retr = begins("RETR");
   began = slot()->began;
@@ -24,14 +24,14 @@ static void test_transfer(void) {
   is_str(
     note("mod_keepalive.method"), "tcp", "there is no data connection yet");
   is_str(slot()->method, "tcp", "... says the slot as well");
-  ok(done.timers == 1 && done.timer_seconds == 5, "the alarm is set");
+  ok(timer.running == 1 && timer.seconds == 5, "the alarm is set");
   world.now += 100;
   run_schedule();
   is_str(wire(), "", "without a data connection nothing is written");
 
   open_data("127.0.0.1");
   turn(0);
-  is_int(done.timers, 0, "with data ProFTPD's schedule does without an alarm");
+  is_int(timer.running, 0, "with data ProFTPD's schedule does without an alarm");
   is_str(note("mod_keepalive.method"), "reply", "the method is in the note");
   is_str(slot()->method, "reply", "... and in the slot");
   turn(19.9);
@@ -85,7 +85,7 @@ static void test_transfer(void) {
   close_data();
   ends(retr, false);
   is_int(slot()->began, 0, "a command that fails ends it as well");
-  is_int(done.timers, 0, "... and the alarm");
+  is_int(timer.running, 0, "... and the alarm");
 }
 
 static void test_commands(void) {
@@ -119,7 +119,7 @@ static void test_methods(void) {
   turn(60);
   is_str(wire(), "", "method auto writes nothing without TLS 1.3");
   is_str(note("mod_keepalive.method"), "tcp", "... which is method tcp");
-  is_int(done.timers, 0, "... and needs no alarm");
+  is_int(timer.running, 0, "... and needs no alarm");
   ends(cmd, true);
   is_said("", "... about which nothing is said");
 
@@ -343,7 +343,7 @@ static void test_alarm(void) {
   open_data("127.0.0.1");
   session.xfer.total_bytes = 1;
   turn(0);
-  is_int(done.timers, 1, "once data flow past ProFTPD the alarm stays");
+  is_int(timer.running, 1, "once data flow past ProFTPD the alarm stays");
   alarm_rings(5);
   is_str(note("mod_keepalive.method"), "reply", "... which finds them");
   alarm_rings(5);
@@ -353,7 +353,7 @@ static void test_alarm(void) {
   is_str(wire(), "226-Transferring", "... and counts the interval from there");
   session.xfer.total_bytes = 0;
   turn(0);
-  is_int(done.timers, 0, "it ends when ProFTPD has the data itself");
+  is_int(timer.running, 0, "it ends when ProFTPD has the data itself");
   turn(20);
   is_str(wire(), ".", "... and the interval goes on");
   close_data();
@@ -361,24 +361,24 @@ static void test_alarm(void) {
   ends(cmd, true);
 
   cmd = begins("RETR");
-  is_int(done.timers, 1, "the next transfer has its own");
+  is_int(timer.running, 1, "the next transfer has its own");
   errno = 4711;
   alarm_rings(5);
   is_int(errno, 4711, "errno stays as it is");
   ends(cmd, true);
-  is_int(done.timers, 0, "... and ends it");
+  is_int(timer.running, 0, "... and ends it");
 
-  done.no_timer = true;
+  timer.refused = true;
   cmd = begins("RETR");
   is_said(
     "cannot start a timer: Cannot allocate memory; keepalives of this transfer may be missing\n",
     "an alarm that cannot be had");
   ends(cmd, true);
-  is_int(done.timers, 0, "... is not ended");
+  is_int(timer.running, 0, "... is not ended");
 
   log_in("127.0.0.1", "* method tcp deadline 60s");
   cmd = begins("RETR");
-  is_int(done.timers, 1, "a deadline needs one");
+  is_int(timer.running, 1, "a deadline needs one");
   ends(cmd, true);
 
   leave();

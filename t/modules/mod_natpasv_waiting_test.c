@@ -185,7 +185,7 @@ static int limit(void) {
 }
 
 static int ring(void) {
-  return done.timer(0, 0, 0, NULL);
+  return timer.callback(0, 0, 0, NULL);
 }
 
 static volatile sig_atomic_t rung; /* as ProFTPD is interrupted */
@@ -201,17 +201,17 @@ static void test_waiting(void) {
   (void) signal(SIGALRM, count_rings);
   arrive("127.0.0.1", "127.0.0.1");
   natpasv_waiting_start(NULL);
-  is_int(done.timers, 0, "without a listener there is nothing to watch");
+  is_int(timer.running, 0, "without a listener there is nothing to watch");
   natpasv_waiting_stop();
 
   listen_for(CM_LISTEN);
-  is_int(done.timers, 1, "a timer while a data connection is waited for");
-  is_int(done.timer_seconds, 1, "... of a second");
+  is_int(timer.running, 1, "a timer while a data connection is waited for");
+  is_int(timer.seconds, 1, "... of a second");
   ok(is_watched() && fcntl(control_fd, F_GETSIG) == SIGALRM &&
        fcntl(control_fd, F_GETOWN) == getpid(),
     "... and what comes on the control connection rings as well");
   natpasv_waiting_start(NULL);
-  is_int(done.timers, 1, "... once");
+  is_int(timer.running, 1, "... once");
   send_text("ABOR\r\n");
   is_int(rung, 1, "... which interrupts ProFTPD");
   is_int(ring(), 1, "the timer goes on");
@@ -221,7 +221,7 @@ static void test_waiting(void) {
   ok(limit() == 0 && conn->listen_fd >= 0, "... for next to no time");
   ok(!is_watched(), "... and is not disturbed any more");
   natpasv_waiting_stop();
-  is_int(done.timers, 0, "the timer ends");
+  is_int(timer.running, 0, "the timer ends");
 
   listen_for(CM_ACCEPT);
   (void) ring();
@@ -246,7 +246,7 @@ static void test_waiting(void) {
   listen_for(CM_ACCEPT);
   flags = fcntl(control_fd, F_GETFL);
   natpasv_waiting_stop();
-  is_int(done.timers, 0, "a wait that ends well");
+  is_int(timer.running, 0, "a wait that ends well");
   rung = 0;
   send_text("NOOP\r\n");
   is_int(rung, 0, "... and what comes then rings no more");
@@ -254,7 +254,7 @@ static void test_waiting(void) {
        fcntl(control_fd, F_GETFL) == (flags & ~O_ASYNC),
     "... and nobody is disturbed later");
   natpasv_waiting_stop();
-  is_int(done.timers, 0, "... once is enough");
+  is_int(timer.running, 0, "... once is enough");
 }
 
 static void run_tests(void) {

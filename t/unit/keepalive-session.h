@@ -38,9 +38,6 @@ static struct {
   unsigned int tickets, answers_taken;
   int disconnect; /* the reason */
   const char *details;
-  callback_t timer;
-  int timer_seconds, timers; /* those that run */
-  bool no_timer;
   char log[4096];
 } done;
 
@@ -130,30 +127,6 @@ void __wrap_pr_session_disconnect(
   done.details = details;
 }
 
-int __wrap_pr_timer_add(int, int, module *, callback_t, const char *);
-int __wrap_pr_timer_add(int seconds, int number, module *owner,
-  callback_t callback, const char *about) {
-  (void) number;
-  (void) owner;
-  (void) about;
-  if (done.no_timer) {
-    errno = ENOMEM;
-    return -1;
-  }
-
-  done.timer = callback;
-  done.timer_seconds = seconds;
-  done.timers++;
-  return 4711;
-}
-
-int __wrap_pr_timer_remove(int, module *);
-int __wrap_pr_timer_remove(int number, module *owner) {
-  (void) owner;
-  done.timers -= number == 4711;
-  return 0;
-}
-
 /* A session */
 
 /* The words of KeepaliveRule. */
@@ -201,6 +174,7 @@ static inline void arrive(const char *peer, const char *rule) {
   leave();
   place = make_sub_pool(permanent_pool);
   memset(&done, 0, sizeof(done));
+  memset(&timer, 0, sizeof(timer));
   memset(&world, 0, sizeof(world));
   world.now = now;
   world.control.room = 65536;
@@ -276,7 +250,7 @@ static inline void use_tls(const char *version) {
 /* Time goes on within sendfile(2), until the alarm. */
 static inline void alarm_rings(double seconds) {
   world.now += seconds;
-  (void) done.timer(0, 0, 0, NULL);
+  (void) timer.callback(0, 0, 0, NULL);
 }
 
 static inline struct keepalive_slot *slot(void) {

@@ -33,11 +33,7 @@ static struct {
 } world = { .now_ms = 1000000 };
 
 /* What the module has done. */
-static struct {
-  char log[8192];
-  callback_t timer;
-  int timer_seconds, timers; /* those that run */
-} done;
+static struct { char log[8192]; } done;
 
 uint64_t __wrap_natpasv_now_ms(void);
 uint64_t __wrap_natpasv_now_ms(void) {
@@ -106,27 +102,6 @@ size_t natpasv_tlsread(
   (void) ssl;
   *raw += len > 0 ? len : 0;
   return len > 0 ? (size_t) len : 0;
-}
-
-/* In place of ProFTPD's own, with -Wl,--wrap */
-
-int __wrap_pr_timer_add(int, int, module *, callback_t, const char *);
-int __wrap_pr_timer_add(int seconds, int number, module *owner,
-  callback_t callback, const char *about) {
-  (void) number;
-  (void) owner;
-  (void) about;
-  done.timer = callback;
-  done.timer_seconds = seconds;
-  done.timers++;
-  return 4711;
-}
-
-int __wrap_pr_timer_remove(int, module *);
-int __wrap_pr_timer_remove(int number, module *owner) {
-  (void) owner;
-  done.timers -= number == 4711;
-  return 0;
 }
 
 /* mod_extip */
