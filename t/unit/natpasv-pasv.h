@@ -47,22 +47,30 @@ static inline const char *end_transfer(void) {
   return outcome(natpasv_failed(command("RETR", "file")));
 }
 
-/* The port that a reply announces; 0 if it is none, or says anything else. */
+/* The port that a reply announces, if that is all it says; else 0. */
 static inline unsigned int told_port(void) {
-  unsigned int a, b, c, d, high, low, port;
-  const char *reply = wire();
-  int length = 0;
+  const char *reply = wire(), *low = strrchr(reply, ','),
+             *epsv_port = strstr(reply, "|||");
+  unsigned long port = 0;
+  char want[64];
 
-  if (sscanf(reply, "227 Entering Passive Mode (%u,%u,%u,%u,%u,%u).\r\n%n", &a,
-        &b, &c, &d, &high, &low, &length) == 6 &&
-      length == (int) strlen(reply) && a == 127 && b == 0 && c == 0 && d == 1) {
-    return high * 256 + low;
+  if (epsv_port != NULL) {
+    port = strtoul(epsv_port + 3, NULL, 10);
+    (void) snprintf(want, sizeof(want),
+      "229 Entering Extended Passive Mode (|||%lu|)\r\n", port);
+
+  } else if (low != NULL) {
+    const char *high = low;
+
+    while (high > reply && high[-1] != ',') {
+      high--;
+    }
+    port = strtoul(high, NULL, 10) * 256 + strtoul(low + 1, NULL, 10);
+    (void) snprintf(want, sizeof(want),
+      "227 Entering Passive Mode (127,0,0,1,%lu,%lu).\r\n", port / 256,
+      port % 256);
   }
-  return sscanf(reply, "229 Entering Extended Passive Mode (|||%u|)\r\n%n",
-           &port, &length) == 1 &&
-             length == (int) strlen(reply)
-           ? port
-           : 0;
+  return port != 0 && strcmp(reply, want) == 0 ? (unsigned int) port : 0;
 }
 
 static struct natpasv_row *row_of(const struct natpasv_pool *pool) {
