@@ -21,7 +21,7 @@ use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::SSL ();
-use IO::Socket::SSL::Utils qw(CERT_create PEM_cert2file PEM_key2file);
+use IO::Socket::SSL::Utils qw(CERT_create KEY_create_rsa PEM_cert2file PEM_key2file);
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF inet_aton);
 use Time::HiRes qw(sleep);
@@ -473,12 +473,14 @@ sub answer_dns {
       1, scalar @$addresses, 0, 0) . $question . $records, 0, $client);
 }
 
-# A certificate authority, and what it would and would not sign.
+# A certificate authority, and what it would and would not sign: all of one key,
+# for keys take long to make.
 sub make_certificates {
   my ($self) = @_;
   my $now = time;
   my ($ca, $ca_key) = CERT_create(CA => 1, subject => { commonName => 'Test CA' }, not_after => $now + 86_400);
   PEM_cert2file($ca, "$self->{dir}/ca.pem");
+  my $key = KEY_create_rsa(2048);
   my @valid = (not_before => $now - 3600, not_after => $now + 86_400);
   my @named = (subject => { commonName => 'extip' },
     subjectAltNames => [[IP => $self->{host}], [DNS => 'localhost']]);
@@ -492,7 +494,7 @@ sub make_certificates {
       subjectAltNames => [[DNS => 'other.example']], issuer => [$ca, $ca_key]],
   );
   for my $name (@CERTIFICATES) {
-    my ($cert, $key) = CERT_create(@{ $make{$name} });
+    my ($cert) = CERT_create(@{ $make{$name} }, key => $key);
     PEM_cert2file($cert, "$self->{dir}/$name.pem");
     PEM_key2file($key, "$self->{dir}/$name.key");
   }

@@ -260,7 +260,7 @@ sub carrier {
 sub internet {
   my ($self) = @_;
   my $dir = $self->{dir};
-  system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ip.example"
+  system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ip.example"
     . " -addext subjectAltName=DNS:ip.example,DNS:stun.example"
     . " -keyout $dir/inet.key -out $dir/inet.crt 2>/dev/null") == 0
     or die 'openssl could not make a certificate';
