@@ -14,7 +14,6 @@ plan skip_all => $why if $why;
 # The configuration, and what the message must name: directive, value, and what
 # is allowed.
 my @bad = (
-  ['ExtIPEngine'               => qr/ExtIPEngine: expected on or off/],
   ['ExtIPEngine maybe'         => qr/ExtIPEngine: 'maybe': .*expected on or off/],
   ["<Anonymous ~ftp>\nExtIPEngine on\n</Anonymous>" => qr/ExtIPEngine: .*not allowed in <Anonymous>/],
   ["<Directory /tmp>\nExtIPSource http://127.0.0.1/\n</Directory>" => qr/ExtIPSource: .*not allowed in <Directory>/],
@@ -41,15 +40,14 @@ my @bad = (
   ['NATPasvLocal lan auto'     => qr/NATPasvLocal: 'auto' stands alone: expected auto, none, or names of classes/],
   ['ExtIPTimeout 0s'           => qr/ExtIPTimeout: '0s': .*from 1s to 300s/],
   ['ExtIPTimeout 6m'           => qr/ExtIPTimeout: '6m': .*from 1s to 300s/],
-  ['ExtIPTimeout 5 s'          => qr/ExtIPTimeout: expected a duration/],
   ['ExtIPMaxAge 0'             => qr/ExtIPMaxAge: '0': .*or none/],
   ['ExtIPMaxAge never'         => qr/ExtIPMaxAge: 'never': .*or none/],
   ['ExtIPBind localhost'       => qr/ExtIPBind: 'localhost': .*IPv4 address/],
   ['ExtIPBind 127.0.0.01'      => qr/ExtIPBind: '127.0.0.01': .*IPv4 address/],
   ['ExtIPBind ::1'             => qr/ExtIPBind: '::1': .*IPv4 address/],
   ['ExtIPBind 0.0.0.0'         => qr/ExtIPBind: '0.0.0.0': .*IPv4 address/],
+  ['ExtIPTable /' . 'a' x 4200 => qr/ExtIPTable: '.*absolute path/],
   ['ExtIPTable extip.tab'      => qr/ExtIPTable: 'extip.tab': .*absolute path/],
-  ["<Global>\nExtIPTable /var/lib/x.tab\n</Global>" => qr/ExtIPTable: .*not allowed in <Global>/],
   ['ExtIPOptions'              => qr/ExtIPOptions: expected AllowReserved/],
   ['ExtIPOptions AllowAll'     => qr/ExtIPOptions: 'AllowAll': .*AllowReserved or AnnounceToAll/],
   ['ExtIPGateway'              => qr/ExtIPGateway: '': expected auto or the IPv4 address of the router/],
@@ -58,7 +56,6 @@ my @bad = (
   ['ExtIPGateway 224.0.0.1'    => qr/ExtIPGateway: '224.0.0.1': expected auto or/],
   ['ExtIPGateway auto igd'     => qr/ExtIPGateway: 'igd': expected pcp, natpmp or upnp/],
   ['ExtIPGateway auto pcp PCP' => qr/ExtIPGateway: PCP is given twice/],
-  ["<Global>\nExtIPGateway auto\n</Global>" => qr/ExtIPGateway: .*not allowed in <Global>/],
   ['ExtIPForward'              => qr/ExtIPForward: expected off, or what is to be forwarded/],
   ['ExtIPForward any-port'     => qr/ExtIPForward: expected off, or what is to be forwarded/],
   ['ExtIPForward off passive'  => qr/ExtIPForward: 'off': expected off, or control/],
@@ -82,6 +79,33 @@ my @bad = (
   ['ExtIPControlsACLs restart allow user root' => qr/ExtIPControlsACLs: .*'restart'.*forwards, refresh, status/],
   ['ExtIPControlsACLs all allow user'         => qr/ExtIPControlsACLs: expected <actions>\|all allow\|deny/],
 );
+
+# One value each, and no second one.
+my %what = (
+  (map { ("ExtIP$_" => qr/a duration/) } qw(MaxAge Timeout)),
+  ExtIPBind => qr/an IPv4 address of this host/,
+  ExtIPCACertificate => qr/the path of a file/,
+  ExtIPEngine => qr/on or off/,
+  ExtIPQuorum => qr/a number/,
+  (map { ("ExtIP$_" => qr/an absolute path or none/) } qw(Log Table)),
+);
+for my $directive (sort keys %what) {
+  push @bad, [$directive => qr/$directive: expected $what{$directive}/],
+    ["$directive a b" => qr/$directive: expected $what{$directive}/];
+}
+
+# Where a directive may not stand.
+my %value = (
+  ExtIPBind => '192.0.2.1', ExtIPCACertificate => '/etc/passwd', ExtIPLog => 'none', ExtIPMaxAge => '1h',
+  ExtIPOptions => 'AnnounceToAll', ExtIPQuorum => 1, ExtIPRefresh => '5m', ExtIPSource => 'if:lo',
+  ExtIPTable => 'none', ExtIPTimeout => '5s', NATPasvLocal => 'auto',
+);
+my %main_only = (
+  ExtIPControlsACLs => 'all allow user root', ExtIPForward => 'off', ExtIPGateway => 'auto', ExtIPLog => 'none',
+  ExtIPProbe => 'http://192.0.2.1/{port}', ExtIPTable => 'none',
+);
+push @bad, map { ["<Anonymous ~ftp>\n$_ $value{$_}\n</Anonymous>" => qr/$_: .*not allowed in <Anonymous>/] } sort keys %value;
+push @bad, map { ["<Global>\n$_ $main_only{$_}\n</Global>" => qr/$_: .*not allowed in <Global>/] } sort keys %main_only;
 
 my @good = (
   'ExtIPEngine off',
