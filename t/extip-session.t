@@ -13,6 +13,6 @@ use TestModules;
 
 plan skip_all => Server->unavailable if Server->unavailable;
 
-TestModules::run(map { "mod_extip_${_}_test" } qw(life shared helper session forwards ftpdctl));
+TestModules::run(map { "mod_extip_${_}_test" } qw(life shared helper session forwards ftpdctl check));
 
 done_testing;
