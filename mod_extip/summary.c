@@ -67,7 +67,8 @@ void extip_summary_say(
 
   if (router->port_count > 0) {
     (void) snprintf(forwards, sizeof(forwards),
-      "; the router is asked to forward %zu ports", router->port_count);
+      "; the router is asked to forward %zu port%s", router->port_count,
+      router->port_count == 1 ? "" : "s");
   }
   pr_log_pri(PR_LOG_NOTICE,
     MOD_EXTIP_VERSION ": in force for %u of %zu servers: %s%s", servers,

@@ -7,6 +7,8 @@
 
 #include "extip-session.h"
 
+extern xaset_t *server_list;
+
 /* What the module has done to the helper, in place of helper.c: a word each. */
 
 static char acts[256];
@@ -50,6 +52,19 @@ void __wrap_extip_helper_once(const struct extip_task *);
 void __wrap_extip_helper_once(const struct extip_task *task) {
   begun = task;
   act("once ");
+}
+
+/* The system log, in place of ProFTPD's. */
+static char syslogged[512];
+
+void __wrap_pr_log_pri(int, const char *, ...);
+void __wrap_pr_log_pri(int priority, const char *fmt, ...) {
+  va_list args;
+
+  (void) priority;
+  va_start(args, fmt);
+  (void) vsnprintf(syslogged, sizeof(syslogged), fmt, args);
+  va_end(args);
 }
 
 static void is_done(const char *want, const char *name) {
@@ -139,6 +154,48 @@ static void test_start(void) {
   is_done("news ", "SIGUSR2 brings news of the helper");
 }
 
+static void find(const char *text) {
+  struct extip_record whole = { .answer = { .asked = 1 } };
+  struct extip_table_answer answer;
+
+  (void) extip_table_read(extip_shared_view(), 0, &answer);
+  whole.answer = answer;
+  (void) inet_pton(AF_INET, text, &whole.answer.addr);
+  extip_table_write(extip_shared_table(), 0, &whole);
+}
+
+/* What is in force: one line. */
+static void test_summary(void) {
+  static server_rec other;
+
+  be_read();
+  happens("core.startup");
+  (void) snprintf(acts, sizeof(acts),
+    "mod_extip/0.1: in force for 1 of 1 servers: %s asks 1 source every 300 s, quorum 1, knows no address yet",
+    begun->discoveries[0].label);
+  is_str(syslogged, acts, "at the start the system log tells what is in force");
+
+  add_source(main_server);
+  find("198.51.100.7");
+  other = *main_server;
+  other.conf = NULL;
+  other.next = NULL;
+  other.set = NULL;
+  (void) xaset_insert_end(server_list, (xasetmember_t *) &other);
+  happens("core.restart");
+  happens("core.postparse");
+  (void) snprintf(acts, sizeof(acts),
+    "mod_extip/0.1: in force for 1 of 2 servers: %s asks 2 sources every 300 s, quorum 1, knows 198.51.100.7",
+    begun->discoveries[0].label);
+  is_str(syslogged, acts, "... and what is known");
+  forget("ExtIPSource");
+  happens("core.restart");
+  happens("core.postparse");
+  is_str(syslogged,
+    "mod_extip/0.1: in force for no server: ExtIPEngine is off, or there is no ExtIPSource",
+    "... or why nothing is");
+}
+
 static void test_table(void) {
   be_read();
   forget("ExtIPTable");
@@ -164,6 +221,8 @@ static void test_forward_ports(void) {
   main_server->ServerPort = 21;
   happens("core.startup");
   is_int((long long) begun->router.port_count, 1, "ports are to be forwarded");
+  ok(strstr(syslogged, "; the router is asked to forward 1 port") != NULL,
+    "... which the system log says");
   is_int((long long) extip_forward_table_count(extip_shared_forwards()), 1,
     "... of which sessions are told");
   ok(!extip_forward_table_has_passive(extip_shared_forwards()),
@@ -284,16 +343,6 @@ static modret_t *call(const char *name, const char *word) {
   return PR_ERROR(cmd);
 }
 
-static void find(const char *text) {
-  struct extip_record whole = { .answer = { .asked = 1 } };
-  struct extip_table_answer answer;
-
-  (void) extip_table_read(extip_shared_view(), 0, &answer);
-  whole.answer = answer;
-  (void) inet_pton(AF_INET, text, &whole.answer.addr);
-  extip_table_write(extip_shared_table(), 0, &whole);
-}
-
 static void test_session(void) {
   modret_t *res;
   int wake;
@@ -382,6 +431,7 @@ static void test_asked_for(void) {
 
 static void run_tests(void) {
   in_session(test_start);
+  in_session(test_summary);
   in_session(test_table);
   in_session(test_root);
   in_session(test_forward_ports);
