@@ -152,11 +152,19 @@ EOC
 
 # Nobody resolves, connects or waits in the daemon or a session.
 {
-  my $ten = sub { my ($s) = @_; my $begin = time; my @clients = map { client($s, $outside)->login } 1 .. 10; return time - $begin };
-  my $usual = do { my $s = ExtIP::server(\@web, ''); known($s); $ten->($s) };
+  my $usual = ExtIP::server(\@web, '');
+  known($usual);
   my $server = start("ExtIPSource dns:nothing.example\nExtIPTimeout 1s\nExtIPRefresh 2s 1s\n");
-  my $took = $ten->($server);
-  cmp_ok($took, '<', $usual + 5, "ten logins while names do not resolve take $took s, otherwise $usual");
+  my (%took, @clients);
+  for (1 .. 10) {
+    for my $s ($usual, $server) {
+      my $begin = time;
+      push @clients, client($s, $outside)->login;
+      push @{ $took{ $s->port } }, time - $begin;
+    }
+  }
+  my ($otherwise, $took) = map { (sort { $a <=> $b } @{ $took{ $_->port } })[4] } $usual, $server;
+  cmp_ok($took, '<', $otherwise + 0.9, sprintf 'a login while names do not resolve takes %.2f s, otherwise %.2f: it does not wait for one', $took, $otherwise);
   like(status($server), qr/dns:nothing\.example/, 'status names the source');
 }
 

@@ -45,7 +45,7 @@ sub start {
 sub transfer {
   my ($name) = @_;
   $lab->run(client => 'curl', '--silent', '--ssl-reqd', '--insecure', '--user', 'ftp:ftp', '--disable-epsv',
-    '--no-ftp-skip-pasv-ip', '--max-time', 2, '--output', '/dev/null', "ftp://@{[$lab->external]}/short");
+    '--no-ftp-skip-pasv-ip', '--max-time', int Limits::of(0.5), '--output', '/dev/null', "ftp://@{[$lab->external]}/short");
   return $? == 0;
 }
 

@@ -136,7 +136,7 @@ for my $method (@methods) {
 for my $method (qw(auto tls)) {
   push @scenarios, ["CCC, method $method", sub {
     local $SIG{ALRM} = sub { die 'hangs' };
-    alarm 30;
+    alarm int Limits::of(8);
     my $c = session($method);
     $c->auth_tls->login;
     $c->cmd('TYPE I');
@@ -149,7 +149,7 @@ for my $method (qw(auto tls)) {
     my ($host, $port) = $c->pasv;
     my $data = $c->data($host, $port);
     $c->send('RETR three');
-    my $first = $c->line(5);
+    my $first = $c->line;
     $data = IO::Socket::SSL->start_SSL($data, SSL_verify_mode => 0) or die 'TLS on the data connection';
     1 while sysread $data, my $bytes, 1 << 16;
     close $data;

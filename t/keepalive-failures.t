@@ -35,7 +35,7 @@ my $SIZE = $ENV{LONG} ? 1_600_000 : 900_000;
 my $RATE = $SIZE / $SECONDS / 1024;
 my @clients = grep { !RealClients::unavailable($_) } $ENV{LONG} ? @RealClients::NAMES : qw(curl ftplib);
 # Seconds into the transfer; the reply is open after one.
-my @points = map { sprintf "%.1f", $_ * $slow } $ENV{LONG} ? (1.7, 3.5, 5.5, 7.5, 9.5) : (1.7, 6.2);
+my @points = map { sprintf "%.1f", $_ * $slow } $ENV{LONG} ? (1.7, 3.5, 5.5, 7.5, 9.5) : (1.7, 4.5);
 my $big = 'x' x $SIZE;
 
 # What happens at the point; "disk" happens by itself.

@@ -272,7 +272,7 @@ EOC
 
 # What the status counts of a pool.
 {
-  my $server = Server->start(modules => ['mod_natpasv'], config => "NATPasvEngine on\nNATPasvPool a 25000-25003\nNATPasvRule * pool a\n");
+  my $server = Server->start(modules => ['mod_natpasv'], config => "NATPasvEngine on\nNATPasvPool a 27000-27003\nNATPasvRule * pool a\n");
   my $ports  = sub { my ($pool) = @{ $server->ctl_json('natpasv', 'status')->{pools} }; return "$pool->{leased} leased, $pool->{quarantined} quarantined" };
   is($ports->(), '0 leased, 0 quarantined', 'status: no port was ever leased');
   my $client = Client->connect('127.0.0.1', $server->port)->login;

@@ -70,12 +70,14 @@ Net::private();
 my $router = BadRouter->start;
 my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', PeerAddr => '127.0.0.2', PeerPort => BadRouter::PORT, Proto => 'udp') or die $!;
 
-# Its answer to a message, in hexadecimal digits; 'silence' when it has answered
-# another one after it.
+# Its answer to a message, in hexadecimal digits; 'silence' if there is none soon
+# after it has read the message.
 sub ask {
   my ($message) = @_;
+  my ($select, $known) = (IO::Select->new($socket), scalar(() = $router->requests));
   $socket->send($message);
-  IO::Select->new($socket)->can_read(0.3) or return 'silence';
+  Net::wait_for(sub { $select->can_read(0) || $known < (() = $router->requests) });
+  $select->can_read(Limits::of(0.05)) or return 'silence';
   $socket->recv(my $answer, 2000) // return "error $!";
   return unpack 'H*', $answer;
 }
