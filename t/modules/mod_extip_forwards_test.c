@@ -53,15 +53,6 @@ static void start_two(void) {
   plan.vhost_count = 2;
 }
 
-static void add_ports_to(server_rec *s, int first, int last) {
-  config_rec *c = add_config_param_set(&s->conf, "PassivePorts", 2, NULL, NULL);
-
-  c->argv[0] = pcalloc(c->pool, sizeof(int));
-  c->argv[1] = pcalloc(c->pool, sizeof(int));
-  *((int *) c->argv[0]) = first;
-  *((int *) c->argv[1]) = last;
-}
-
 static void pool_port(uint16_t inside, uint16_t outside) {
   if (pools == NULL) {
     pools = make_array(place, 4, sizeof(struct forward_port));
@@ -72,7 +63,7 @@ static void pool_port(uint16_t inside, uint16_t outside) {
 
 static void test_none(void) {
   start_two();
-  add_ports_to(main_server, 61000, 61001);
+  add_passiveports(61000, 61001);
   is_str(ports_read(), "", "without ExtIPForward no port is forwarded");
   is_int(router.gateway.protocol_count, 2, "... by two protocols");
   is_int(router.gateway.router.s_addr, INADDR_ANY, "... of any router");
@@ -84,7 +75,7 @@ static void test_none(void) {
 static void test_control(void) {
   start_two();
   (void) forwarded(true, false);
-  add_ports_to(main_server, 61000, 61001);
+  add_passiveports(61000, 61001);
   is_str(ports_read(), "21 2121", "control: the ports of both servers");
   vhosts[0].engine = false;
   is_str(ports_read(), "2121", "... but not with the engine off");
@@ -103,8 +94,8 @@ static void test_passive(void) {
   (void) forwarded(false, true);
   is_str(ports_read(), "", "passive: no ports");
   is_begun("WARNING ExtIPForward has no port to forward: ", "... is said");
-  add_ports_to(main_server, 61000, 61002);
-  add_ports_to(&other, 61002, 61003);
+  add_passiveports(61000, 61002);
+  add_passiveports_to(&other, 61002, 61003);
   is_str(ports_read(), "61000 61001 61002 61003",
     "PassivePorts of both servers, each once");
   is_said("", "... which is nothing to speak of");
@@ -115,14 +106,14 @@ static void test_passive(void) {
 static void test_max(void) {
   start_two();
   forwarded(true, true)->max = 3;
-  add_ports_to(main_server, 61000, 61009);
+  add_passiveports(61000, 61009);
   is_str(ports_read(), "21 2121 61000", "max: control ports come first");
 }
 
 static void test_pools(void) {
   start_two();
   (void) forwarded(true, true);
-  add_ports_to(main_server, 61000, 61009);
+  add_passiveports(61000, 61009);
   pool_port(50000, 40000);
   pool_port(50001, 40001);
   pool_port(50001, 40002);
@@ -141,7 +132,7 @@ static void test_pools(void) {
 static void test_inetd(void) {
   start_two();
   (void) forwarded(false, true);
-  add_ports_to(main_server, 61000, 61001);
+  add_passiveports(61000, 61001);
   ServerType = SERVER_INETD;
   is_str(ports_read(), "", "nothing is forwarded with inetd");
   is_said(

@@ -389,7 +389,6 @@ static void test_stop(void) {
   unsigned int seconds;
 
   start_helper();
-  timer.running = 1;
   say_line(EXTIP_LOG_INFO, "a");
   extip_helper_stop();
   is_said("INFO a", "at the end the helper is heard");

@@ -74,14 +74,17 @@ static inline void add_address(const char *directive, const char *text) {
   c->argv[0] = (void *) address(permanent_pool, text);
 }
 
-static inline void add_passiveports(int first, int last) {
-  config_rec *c =
-    add_config_param_set(&main_server->conf, "PassivePorts", 2, NULL, NULL);
+static inline void add_passiveports_to(server_rec *s, int first, int last) {
+  config_rec *c = add_config_param_set(&s->conf, "PassivePorts", 2, NULL, NULL);
 
   c->argv[0] = pcalloc(c->pool, sizeof(int));
   c->argv[1] = pcalloc(c->pool, sizeof(int));
   *((int *) c->argv[0]) = first;
   *((int *) c->argv[1]) = last;
+}
+
+static inline void add_passiveports(int first, int last) {
+  add_passiveports_to(main_server, first, last);
 }
 
 static inline void add_local(const char *word) {
